@@ -1,0 +1,49 @@
+//! A named database, as configured.
+
+use super::identity::ExpectedIdentity;
+
+/// How far a server's certificate is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Encrypted, certificate and host name checked.
+    Verify,
+    /// Encrypted, not checked.
+    NoVerify,
+    /// Not encrypted.
+    Disable,
+}
+
+/// TLS rules of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// How far the certificate is checked.
+    pub mode: TlsMode,
+    /// PEM text of the authorities to trust instead of the system's.
+    pub ca: Option<String>,
+}
+
+/// A named database. URLs hold passwords, so this is never printed or serialised.
+#[derive(Clone)]
+pub struct Target {
+    /// Its name in `runsheet.toml`.
+    pub name: String,
+    /// The URL as given, which may be pooled.
+    pub url: String,
+    /// The URL that reaches the server itself; absent when `url` does.
+    pub direct_url: Option<String>,
+    /// What people call it; what is typed to confirm a destruction.
+    pub label: String,
+    /// Whether destruction needs a plan and the label typed.
+    pub protected: bool,
+    /// What it must turn out to be.
+    pub identity: Option<ExpectedIdentity>,
+    /// TLS rules.
+    pub tls: Tls,
+}
+
+impl Target {
+    /// The URL to use where a session must be one's own: locks, transactions, dumps.
+    pub fn direct(&self) -> &str {
+        self.direct_url.as_deref().unwrap_or(&self.url)
+    }
+}
