@@ -27,6 +27,8 @@ pub struct World {
     pub clock: crate::model::clock::SharedClock,
     /// The project's folder: where commands run.
     pub project: std::path::PathBuf,
+    /// This program, which is started again as the supervisor of each child process.
+    pub program: std::path::PathBuf,
 }
 
 /// Whose action it is: goes into `application_name` and the supervisor's books.

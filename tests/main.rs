@@ -1,0 +1,3 @@
+//! The whole suite, in one binary so that it links once.
+
+mod support;

@@ -1,0 +1,1 @@
+//! The sealed world that tests run in.
