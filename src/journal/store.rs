@@ -30,7 +30,9 @@ pub enum JournalError {
     #[error("there is no run `{0}`")]
     NoSuchRun(RunId),
     /// The journal was written by a program whose format this one does not know.
-    #[error("the journal has format {found}, and this program reads format {known}; it was written by runsheet {written_by}, use that version or a newer one")]
+    #[error(
+        "the journal has format {found}, and this program reads format {known}; it was written by runsheet {written_by}, use that version or a newer one"
+    )]
     Format {
         /// Format found.
         found: u32,
@@ -98,8 +100,13 @@ pub trait Journal: Send + Sync {
     fn take(&self, run: &RunId, by: Actor, command: &str, at: DateTime<Utc>) -> Result<Lease, JournalError>;
 
     /// Appends one entry under a lease and answers its digest.
-    fn append(&self, lease: &Lease, record: Record, at: DateTime<Utc>, durability: Durability)
-    -> Result<String, JournalError>;
+    fn append(
+        &self,
+        lease: &Lease,
+        record: Record,
+        at: DateTime<Utc>,
+        durability: Durability,
+    ) -> Result<String, JournalError>;
 
     /// Appends a decision of a person to a run without going on with it, durably.
     fn decide(&self, run: &RunId, record: Record, at: DateTime<Utc>) -> Result<String, JournalError>;
@@ -114,12 +121,25 @@ pub trait Journal: Send + Sync {
     fn story(&self, run: &RunId) -> Result<Vec<Entry>, JournalError>;
 
     /// Records of the actions of one lane, after entry `after`, oldest first, `limit` at most.
-    fn lane(&self, run: &RunId, step: &str, phase: Phase, lane: &str, after: u64, limit: usize)
-    -> Result<Vec<Entry>, JournalError>;
+    fn lane(
+        &self,
+        run: &RunId,
+        step: &str,
+        phase: Phase,
+        lane: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, JournalError>;
 
     /// Names of the lanes below `prefix` (empty: all) of one closure that have entries after entry `after`.
-    fn lanes(&self, run: &RunId, step: &str, phase: Phase, prefix: &str, after: u64)
-    -> Result<Vec<String>, JournalError>;
+    fn lanes(
+        &self,
+        run: &RunId,
+        step: &str,
+        phase: Phase,
+        prefix: &str,
+        after: u64,
+    ) -> Result<Vec<String>, JournalError>;
 
     /// Entries of a run with their exact text and stored digest, after entry `after`, `limit` at most.
     fn raw(&self, run: &RunId, after: u64, limit: usize) -> Result<Vec<RawEntry>, JournalError>;

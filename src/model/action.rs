@@ -56,8 +56,7 @@ impl Resource {
     /// Whether writing the one may change what reading the other sees.
     pub fn meets(&self, other: &Self) -> bool {
         let within = |outer: &str, inner: &str| {
-            outer.is_empty()
-                || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         within(&self.0, &other.0) || within(&other.0, &self.0)
     }

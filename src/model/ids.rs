@@ -32,9 +32,8 @@ impl FromStr for RunId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let valid = text
-            .rsplit_once('-')
-            .is_some_and(|(name, number)| !name.is_empty() && number.parse::<u64>().is_ok());
+        let valid =
+            text.rsplit_once('-').is_some_and(|(name, number)| !name.is_empty() && number.parse::<u64>().is_ok());
         if valid {
             Ok(Self(text.to_owned()))
         } else {

@@ -11,7 +11,9 @@ pub fn refuse_handles(text: &str, origin: &str) -> Result<(), Fault> {
             "data.handle",
             format!("{origin} contains a character (U+F0000 to U+F0003) that Runsheet keeps for itself"),
         )
-        .hinted("these are private-use characters; remove them from the data, or select the columns that do not have them"));
+        .hinted(
+            "these are private-use characters; remove them from the data, or select the columns that do not have them",
+        ));
     }
     Ok(())
 }

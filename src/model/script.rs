@@ -44,8 +44,13 @@ pub trait Script: Send + Sync {
     fn declaration(&self) -> &Declaration;
 
     /// Calls one closure of the step at `index`. `made` is what an undo or a cleanup is given.
-    fn call(&self, index: usize, phase: Phase, made: Option<&Value>, host: Arc<dyn Host>)
-    -> Result<Value, Box<ScriptError>>;
+    fn call(
+        &self,
+        index: usize,
+        phase: Phase,
+        made: Option<&Value>,
+        host: Arc<dyn Host>,
+    ) -> Result<Value, Box<ScriptError>>;
 
     /// Calls a function of the runbook by name: a probe or the proof of a hold.
     fn function(&self, name: &str, args: &[Value], host: Arc<dyn Host>) -> Result<Value, Box<ScriptError>>;
