@@ -3,13 +3,21 @@
 //! Effects know no journal: where a change needs something durable in the middle (a transaction between its
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
+pub mod postgres;
+
 use std::sync::Arc;
 
+use postgres::Postgres;
+use postgres::lock::HeldLock;
+
 use crate::model::Value;
+use crate::model::action::{Action, Recovery};
 use crate::model::environment::Environment;
 use crate::model::event::SharedSink;
 use crate::model::fault::Fault;
+use crate::model::identity::{Identity, ServerMoment};
 use crate::model::ids::{ActionKey, RunId};
+use crate::model::preview::{Level, Previewed};
 use crate::model::secret::Vault;
 use crate::model::target::Target;
 
@@ -78,4 +86,102 @@ pub enum Resolution {
     NotDone,
     /// The world cannot say.
     Unknown(String),
+}
+
+/// Performs, resolves and previews actions.
+///
+/// The order of calls is the engine's: [`Effects::perform`] once an attempt; [`Effects::resolve`] for an attempt whose
+/// outcome is missing, and only after it answered [`Resolution::NotDone`] may the action be performed again.
+/// Dropping the future of any of them is safe at every instant: it leaves what a killed process leaves.
+pub struct Effects {
+    world: Arc<World>,
+    postgres: Postgres,
+}
+
+impl Effects {
+    /// Effects on this world. Nothing is contacted yet.
+    pub fn new(world: World) -> Self {
+        let world = Arc::new(world);
+        Self { postgres: Postgres::new(world.clone()), world }
+    }
+
+    /// The world they act on.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Performs one action once.
+    ///
+    /// A change calls `ledger.intent` exactly once before it can take effect, and `ledger.started` before it when it
+    /// holds something that outlives this process. A read calls neither.
+    pub async fn perform(&self, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
+        let done = match action.word.as_str() {
+            "sql::query" => postgres::read::perform(&self.postgres, action, ticket).await,
+            "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
+            "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
+            // Words of this host and of child processes stand from here …
+            // … to here.
+            word => Err(no_such_word(word)),
+        };
+        done.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Asks the world about an attempt whose outcome is missing, after ending what the attempt still holds.
+    ///
+    /// A retryable fault means that the world could not be asked at all, because its server cannot be reached.
+    pub async fn resolve(&self, action: &Action, ticket: &Ticket, doubt: &Doubt) -> Result<Resolution, Fault> {
+        let resolution = match action.word.as_str() {
+            "sql::exec" => postgres::exec::resolve(&self.postgres, action, ticket, doubt).await,
+            "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
+            // Words of this host and of child processes stand from here …
+            // … to here.
+            _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
+            word => Err(no_such_word(word)),
+        };
+        resolution.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Says what an action would do, changing nothing. A read is really read.
+    pub async fn preview(&self, action: &Action) -> Result<Previewed, Fault> {
+        let previewed = match action.word.as_str() {
+            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
+            // Words of this host and of child processes stand from here …
+            // … to here.
+            _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
+        };
+        previewed.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Connects to a target and says which database it really is, at which moment of its history.
+    ///
+    /// Fails with `identity.mismatch` when it is not the configured one, `identity.changed` when it is not the pinned one.
+    pub async fn identify(&self, target: &str) -> Result<ServerMoment, Fault> {
+        let moment = self.postgres.identify(target).await;
+        moment.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// From now on every connection to `target` must reach this database, or fails with `identity.changed`.
+    pub fn pin(&self, target: &str, identity: Identity) {
+        self.postgres.pin(target, identity);
+    }
+
+    /// Takes the advisory lock of a target for a run, on a session of its own; dropping the answer releases it.
+    ///
+    /// Fails with `lock.held`, naming the holder, when another session has it.
+    pub async fn lock(&self, target: &str, run: &RunId) -> Result<HeldLock, Fault> {
+        let lock = postgres::lock::take(&self.postgres, target, run).await;
+        lock.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Ends the server session that `holds` names, as [`HeldLock::holds`] and `ledger.started` gave it, and waits until it
+    /// is gone. Answers whether it was still there. A pid that meanwhile belongs to another session is left alone.
+    pub async fn end_holder(&self, holds: &Value) -> Result<bool, Fault> {
+        let ended = postgres::backend::end(&self.postgres, holds, std::time::Duration::ZERO).await;
+        ended.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+}
+
+fn no_such_word(word: &str) -> Fault {
+    Fault::fatal("action.word", format!("this program cannot perform `{word}`"))
+        .hinted("the journal was probably written by a newer version; use that version")
 }
