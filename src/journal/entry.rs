@@ -25,7 +25,7 @@ use crate::model::action::{Recovery, Resource};
 use crate::model::fault::Fault;
 use crate::model::identity::Identity;
 use crate::model::ids::{ActionKey, Phase, RunId};
-use crate::model::verdict::Verdict;
+use crate::model::verdict::{Check, Verdict};
 
 /// Version of the entries' format. It grows when an older binary would misread a newer entry.
 pub const FORMAT: u32 = 1;
@@ -255,6 +255,9 @@ pub enum StepEnd {
     Done {
         /// What the closure answered.
         output: Value,
+        /// The checks it recorded, so that a run's verdict needs no walk over its actions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        checks: Vec<Check>,
     },
     /// Its `.when` said no.
     Skipped,

@@ -48,6 +48,11 @@ impl Resource {
         Self(String::new())
     }
 
+    /// The target it belongs to, if it belongs to one.
+    pub fn target(&self) -> Option<&str> {
+        self.0.strip_prefix("postgres/")?.split('/').next()
+    }
+
     /// The path.
     pub fn path(&self) -> &str {
         &self.0

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ids::ActionKey;
+
 /// What a fault allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -112,6 +114,8 @@ pub enum Halt {
     },
     /// It is not known whether a change was made, and the world could not say.
     InDoubt {
+        /// Its key, which `resolve` takes.
+        key: ActionKey,
         /// The action in doubt.
         action: String,
         /// What is known, and what would settle it.
@@ -119,6 +123,8 @@ pub enum Halt {
     },
     /// A person must act first.
     Waiting {
+        /// The action that waits.
+        key: ActionKey,
         /// The question or the instruction.
         question: String,
         /// Whether an approval is asked for, or work to be done by hand.
@@ -154,9 +160,9 @@ impl std::fmt::Display for Halt {
         match self {
             Self::Interrupted => f.write_str("interrupted"),
             Self::Mismatch { message } => f.write_str(message),
-            Self::InDoubt { action, why } => write!(f, "outcome unknown: {action}: {why}"),
-            Self::Waiting { question, manual: true } => write!(f, "waiting for work by hand: {question}"),
-            Self::Waiting { question, manual: false } => write!(f, "waiting for approval: {question}"),
+            Self::InDoubt { action, why, .. } => write!(f, "outcome unknown: {action}: {why}"),
+            Self::Waiting { question, manual: true, .. } => write!(f, "waiting for work by hand: {question}"),
+            Self::Waiting { question, manual: false, .. } => write!(f, "waiting for approval: {question}"),
             Self::Gate { name, unverified: true } => write!(f, "gate `{name}` could not be verified"),
             Self::Gate { name, unverified: false } => write!(f, "gate `{name}` failed"),
             Self::HoldBroken { name, step } => {

@@ -1,0 +1,440 @@
+//! The door of a real run: answers from the journal what is recorded, settles what is in doubt, performs the rest.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::lanes;
+use crate::effects::{Done, Doubt, Ledger, Ticket};
+use crate::engine::cancel::Urgency;
+use crate::engine::context::{Run, halt};
+use crate::engine::replay::{Cursor, Lane, Recorded};
+use crate::journal::entry::{Answer, Outcome, Record};
+use crate::journal::store::Durability;
+use crate::model::Value;
+use crate::model::action::{Action, Recovery, Resource};
+use crate::model::clock::backoff;
+use crate::model::declaration::StepSpec;
+use crate::model::event::Event;
+use crate::model::fault::{Fault, FaultClass, Halt, Stop};
+use crate::model::host::{Host, LaneBody, Lanes};
+use crate::model::ids::{ActionKey, Phase};
+use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
+use crate::model::verdict::{Check, CheckVerdict};
+
+/// An action that took longer than this has its outcome made durable at once: redoing it would cost more than the sync.
+const LONG: Duration = Duration::from_secs(1);
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// One closure being called, shared by its lanes.
+pub struct Closure {
+    /// The run.
+    pub run: Arc<Run>,
+    /// The step.
+    pub spec: StepSpec,
+    /// Which of its closures.
+    pub phase: Phase,
+    /// Only records after this entry count.
+    pub from: u64,
+    /// The entry of its newest failure.
+    pub failed_at: Option<u64>,
+    /// When its time is up.
+    pub deadline: Option<Instant>,
+    /// Checks recorded so far.
+    pub checks: Mutex<Vec<Check>>,
+}
+
+/// The door of one lane.
+pub struct ExecuteDoor {
+    pub(super) closure: Arc<Closure>,
+    pub(super) lane: String,
+    place: Mutex<Place>,
+    /// Set once a lane beside this one has stopped.
+    pub(super) stopped: Option<Arc<AtomicBool>>,
+}
+
+struct Place {
+    cursor: Cursor,
+    seq: u64,
+    /// Fetched from the cursor, not yet asked for.
+    ahead: Option<Recorded>,
+}
+
+impl ExecuteDoor {
+    /// The door of a lane; the empty name is the main lane.
+    pub fn open(closure: &Arc<Closure>, lane: String, stopped: Option<Arc<AtomicBool>>) -> Result<Self, Halt> {
+        let run = &closure.run;
+        let place = Lane { run: &run.lease.run, step: &closure.spec.name, phase: closure.phase, lane: &lane };
+        let cursor =
+            Cursor::open(&*run.engine.journal, &place, closure.from, closure.failed_at).map_err(halt)?;
+        let place = Mutex::new(Place { cursor, seq: 0, ahead: None });
+        Ok(Self { closure: Arc::clone(closure), lane, place, stopped })
+    }
+
+    /// Refuses to end a lane while records are left that were not asked for.
+    pub fn close(&self) -> Result<(), Halt> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = match place.ahead.take() {
+            Some(recorded) => Some(recorded),
+            None => self.fetch(&mut place)?,
+        };
+        match left {
+            None => Ok(()),
+            Some(recorded) => Err(Halt::Mismatch {
+                message: format!(
+                    "step `{}` ended after {} actions, but the journal recorded one more: {}",
+                    self.closure.spec.name,
+                    recorded.seq - 1,
+                    recorded.title
+                ),
+            }),
+        }
+    }
+
+    fn fetch(&self, place: &mut Place) -> Result<Option<Recorded>, Halt> {
+        let run = &self.closure.run;
+        let lane =
+            Lane { run: &run.lease.run, step: &self.closure.spec.name, phase: self.closure.phase, lane: &self.lane };
+        place.cursor.next(&*run.engine.journal, &lane).map_err(halt)
+    }
+
+    /// Takes the next place in the lane and what is recorded there.
+    pub(super) fn advance(&self) -> Result<(ActionKey, Option<Recorded>), Halt> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.seq += 1;
+        let seq = place.seq;
+        let key = ActionKey {
+            step: self.closure.spec.name.clone(),
+            phase: self.closure.phase,
+            lane: self.lane.clone(),
+            seq,
+        };
+        let next = match place.ahead.take() {
+            Some(recorded) => Some(recorded),
+            None => self.fetch(&mut place)?,
+        };
+        match next {
+            Some(recorded) if recorded.seq == seq => Ok((key, Some(recorded))),
+            later => {
+                place.ahead = later;
+                Ok((key, None))
+            }
+        }
+    }
+
+    /// Appends an outcome.
+    pub(super) fn record(
+        &self,
+        key: &ActionKey,
+        attempt: u32,
+        action: &Action,
+        outcome: Outcome,
+        took: Duration,
+        rows: Option<u64>,
+    ) -> Result<(), Halt> {
+        let durability = if action.class == Recovery::Ask || took > LONG {
+            Durability::Synced
+        } else {
+            Durability::Unsynced
+        };
+        let request = if action.class == Recovery::Read { action.request.clone() } else { Value::Null };
+        let record = Record::Outcome {
+            key: key.clone(),
+            attempt,
+            word: action.word.clone(),
+            title: action.title.clone(),
+            fingerprint: action.fingerprint(),
+            request,
+            outcome,
+            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            rows,
+        };
+        self.closure.run.append(record, durability).map(drop)
+    }
+
+    /// Performs an action that has no answer yet, beginning with attempt `first`.
+    pub(super) fn attempt(&self, key: &ActionKey, action: &Action, first: u32) -> Result<Value, Stop> {
+        let policy = self.closure.spec.retry;
+        let run = &self.closure.run;
+        let mut attempt = first;
+        loop {
+            if action.class != Recovery::Read {
+                self.before_change(action)?;
+            }
+            let begun = Instant::now();
+            let (done, doubt) = self.once(key, attempt, action)?;
+            let fault = match done {
+                Ok(done) => {
+                    let value = done.value.clone();
+                    let outcome = Outcome::Done { value: done.value };
+                    self.record(key, attempt, action, outcome, begun.elapsed(), done.rows)?;
+                    return Ok(value);
+                }
+                Err(fault) => fault,
+            };
+            let fault = if fault.class == FaultClass::Unknown && action.class != Recovery::Read {
+                match self.settle_now(key, attempt, action, fault, &doubt)? {
+                    Ok(value) => return Ok(value),
+                    Err(fault) => fault,
+                }
+            } else {
+                fault
+            };
+            let tries = attempt - first + 1;
+            let again = fault.class == FaultClass::Retryable && action.class != Recovery::Ask;
+            if !again || tries >= policy.attempts || run.engine.cancel.asked() {
+                self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
+                return Err(fault.into());
+            }
+            let wait = backoff(Duration::from_secs_f64(policy.wait), LONGEST_WAIT, tries);
+            if action.class != Recovery::Read {
+                self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
+            }
+            run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
+            run.engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt, within the step's time. A signal ends a read at once, and a change only when it is pressed twice.
+    fn once(&self, key: &ActionKey, attempt: u32, action: &Action) -> Result<(Result<Done, Fault>, Doubt), Halt> {
+        let run = &self.closure.run;
+        let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
+        let ledger = DoorLedger { door: self, key, attempt, action, written: Mutex::default() };
+        let urgency = if action.class == Recovery::Read { Urgency::Soft } else { Urgency::Hard };
+        let effect = run.engine.effects.perform(action, &ticket, &ledger);
+        let deadline = self.closure.deadline;
+        let done = run.engine.wait(urgency, async {
+            match deadline {
+                None => effect.await,
+                Some(deadline) => match tokio::time::timeout_at(deadline.into(), effect).await {
+                    Ok(done) => done,
+                    Err(_) => Err(Fault::unknown("step.timeout", "the step's time was up while this was at work")),
+                },
+            }
+        })?;
+        let written = ledger.written.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match written.refused {
+            Some(halt) => Err(halt),
+            None => Ok((done, written.doubt)),
+        }
+    }
+
+    /// What must hold before any change: nobody else works on the database, and every hold is unbroken.
+    fn before_change(&self, action: &Action) -> Result<(), Stop> {
+        let run = &self.closure.run;
+        for target in action.writes.iter().filter_map(Resource::target) {
+            run.locks.prove(run, target)?;
+        }
+        if self.closure.phase == Phase::Perform {
+            super::probe::prove_holds(run, &self.closure.spec.name)?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, action: &Action) -> Result<Option<Check>, Fault> {
+        if action.word != RecordCheck::WORD {
+            return Ok(None);
+        }
+        let RecordCheck { name, verdict, detail, gate, accept } = RecordCheck::of(action)?;
+        Ok(Some(Check { name, verdict, detail, gate, accepted: accept }))
+    }
+
+    /// What follows from an answer, whether it is new or from the journal.
+    fn conclude(&self, check: Option<Check>, value: Value) -> Result<Value, Stop> {
+        let Some(check) = check else { return Ok(value) };
+        self.closure.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
+        self.closure.run.engine.event(Event::Checked(check.clone()));
+        if check.gate && check.verdict != CheckVerdict::Pass {
+            let unverified = check.verdict == CheckVerdict::CouldNotVerify;
+            return Err(Halt::Gate { name: check.name, unverified }.into());
+        }
+        Ok(value)
+    }
+
+    fn fresh(&self, key: &ActionKey, action: &Action) -> Result<Value, Stop> {
+        let run = &self.closure.run;
+        if action.word == AskPerson::WORD {
+            return self.ask_person(key, action);
+        }
+        if action.word == RecordCheck::WORD {
+            let check = self.check(action)?;
+            let passed = check.as_ref().is_some_and(|check| check.verdict == CheckVerdict::Pass);
+            let outcome = Outcome::Done { value: Value::Bool(passed) };
+            self.record(key, 1, action, outcome, Duration::ZERO, None)?;
+            return Ok(Value::Bool(passed));
+        }
+        if action.word != Sleep::WORD {
+            run.engine.event(Event::ActionStarted { title: action.title.clone(), lane: self.lane.clone() });
+        }
+        self.attempt(key, action, 1)
+    }
+
+    fn ask_person(&self, key: &ActionKey, action: &Action) -> Result<Value, Stop> {
+        let run = &self.closure.run;
+        let AskPerson { question, manual } = AskPerson::of(action)?;
+        let approved = match run.state.decision(key, self.closure.from) {
+            Some(Answer::Approved) => Some(true),
+            Some(Answer::Rejected) => Some(false),
+            _ => run.engine.operator.ask(&question, manual),
+        };
+        let Some(approved) = approved else {
+            return Err(Halt::Waiting { key: key.clone(), question, manual }.into());
+        };
+        if approved {
+            self.record(key, 1, action, Outcome::Done { value: Value::Bool(true) }, LONG * 2, None)?;
+            return Ok(Value::Bool(true));
+        }
+        let fault = Fault::fatal("flow.rejected", format!("the answer to \"{question}\" was no"))
+            .hinted("undo the run, or abandon it");
+        self.record(key, 1, action, Outcome::Failed { fault: fault.clone() }, LONG * 2, None)?;
+        Err(fault.into())
+    }
+
+    /// Brings back the secret behind a recorded handle.
+    fn reopen(&self, action: &Action, value: &Value) -> Result<(), Stop> {
+        if action.word != EnvVar::WORD && action.word != RandomPassword::WORD {
+            return Ok(());
+        }
+        let run = &self.closure.run;
+        let known = value.as_str().is_some_and(|handle| run.engine.effects.world().vault.open(handle).is_ok());
+        if known || action.word == RandomPassword::WORD {
+            return Ok(());
+        }
+        let ticket = Ticket {
+            run: Some(run.lease.run.clone()),
+            key: ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 0 },
+            attempt: 1,
+        };
+        run.engine.wait(Urgency::Soft, run.engine.effects.perform(action, &ticket, &super::probe::NoLedger))??;
+        Ok(())
+    }
+}
+
+impl Host for ExecuteDoor {
+    fn perform(&self, action: Action) -> Result<Value, Stop> {
+        let run = &self.closure.run;
+        if run.engine.cancel.asked() || self.stopped.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(Halt::Interrupted.into());
+        }
+        if self.closure.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Fault::fatal("step.timeout", "the step's time is up").into());
+        }
+        run.refuse_strangers(&action)?;
+        let (key, recorded) = self.advance()?;
+        let check = self.check(&action)?;
+        let Some(recorded) = recorded else {
+            let value = self.fresh(&key, &action)?;
+            return self.conclude(check, value);
+        };
+        let fingerprint = action.fingerprint();
+        if !recorded.fingerprint.is_empty() && recorded.fingerprint != fingerprint {
+            return Err(Halt::Mismatch {
+                message: format!(
+                    "the journal recorded `{}` as action {key}, and the runbook now asks for `{}`",
+                    recorded.title, action.title
+                ),
+            }
+            .into());
+        }
+        let value = match &recorded.outcome {
+            Some(Outcome::Done { value }) => {
+                self.reopen(&action, value)?;
+                value.clone()
+            }
+            Some(Outcome::Failed { fault }) => match self.left_behind(&recorded, fault) {
+                true => self.attempt(&key, &action, recorded.attempts + 1)?,
+                false => return Err(fault.clone().into()),
+            },
+            Some(Outcome::Unknown { .. }) | None => self.settle_recorded(&key, &action, &recorded)?,
+        };
+        self.conclude(check, value)
+    }
+
+    fn each(&self, lanes: &Lanes, body: &LaneBody<'_>) -> Result<Vec<Value>, Stop> {
+        lanes::execute(self, lanes, body)
+    }
+
+    fn params(&self) -> &Value {
+        &self.closure.run.state.started.params
+    }
+
+    fn done(&self, step: &str) -> Option<Value> {
+        self.closure.run.output(step)
+    }
+
+    fn took(&self, step: &str) -> Option<Value> {
+        self.closure.run.took(step).map(Value::from)
+    }
+
+    fn step(&self) -> &str {
+        &self.closure.spec.name
+    }
+
+    fn previewing(&self) -> bool {
+        false
+    }
+}
+
+impl ExecuteDoor {
+    /// Whether a recorded failure is one between two attempts, whose next attempt never began.
+    fn left_behind(&self, recorded: &Recorded, fault: &Fault) -> bool {
+        fault.class == FaultClass::Retryable
+            && recorded.class().is_some_and(|class| class != Recovery::Ask)
+            && recorded.attempts < self.closure.spec.retry.attempts
+    }
+}
+
+/// The ledger that an effect writes through: the door's own entries, under the run's lease.
+struct DoorLedger<'a> {
+    door: &'a ExecuteDoor,
+    key: &'a ActionKey,
+    attempt: u32,
+    action: &'a Action,
+    written: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    /// What is in doubt from now on, should the attempt be cut off.
+    doubt: Doubt,
+    /// Why the journal refused: without it nothing may be changed, whatever the effect makes of its fault.
+    refused: Option<Halt>,
+}
+
+impl DoorLedger<'_> {
+    fn write(&self, record: Record, durability: Durability) -> Result<(), Fault> {
+        self.door.closure.run.append(record, durability).map(drop).map_err(|halt| {
+            let fault = Fault::fatal("journal", halt.to_string());
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).refused = Some(halt);
+            fault
+        })
+    }
+}
+
+impl Ledger for DoorLedger<'_> {
+    fn started(&self, holds: Value) -> Result<(), Fault> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).doubt.holds = Some(holds.clone());
+        let record = Record::Started { key: self.key.clone(), attempt: self.attempt, holds };
+        self.write(record, Durability::Unsynced)
+    }
+
+    fn intent(&self, proof: Value) -> Result<(), Fault> {
+        let action = self.action;
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).doubt.proof = Some(proof.clone());
+        let record = Record::Intent {
+            key: self.key.clone(),
+            attempt: self.attempt,
+            word: action.word.clone(),
+            title: action.title.clone(),
+            fingerprint: action.fingerprint(),
+            request: action.request.clone(),
+            class: action.class,
+            writes: action.writes.clone(),
+            probe: action.probe.clone(),
+            proof,
+        };
+        self.write(record, Durability::Synced)
+    }
+}

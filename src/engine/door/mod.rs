@@ -1,0 +1,7 @@
+//! The one door, once a mode: execute (which replays what is recorded first), preview, and a probe's read-only door.
+
+pub mod execute;
+pub mod lanes;
+pub mod preview;
+pub mod probe;
+pub mod settle;

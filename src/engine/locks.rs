@@ -1,0 +1,90 @@
+//! Advisory locks on the databases that a run writes, so that two hosts cannot run the same cutover.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::cancel::Urgency;
+use super::context::{Run, halt};
+use crate::effects::HeldLock;
+use crate::journal::entry::Record;
+use crate::journal::store::Durability;
+use crate::model::clock::backoff;
+use crate::model::fault::{Fault, FaultClass, Stop};
+use crate::model::ids::{ActionKey, Phase, RunId};
+
+/// Step name under which the sessions that hold locks stand in the journal.
+const STEP: &str = "(lock)";
+/// Attempts to take a lock while the server cannot be reached or an earlier session of this run is still ending.
+const ATTEMPTS: u32 = 6;
+
+/// The locks of one run in this process, by the identity of the database.
+pub struct WriteLocks {
+    held: Mutex<BTreeMap<String, Arc<HeldLock>>>,
+    run: RunId,
+}
+
+impl WriteLocks {
+    /// No locks yet.
+    pub fn new(run: &RunId) -> Self {
+        Self { held: Mutex::default(), run: run.clone() }
+    }
+
+    /// Proves that this run holds the lock of a target's database, taking it first if need be.
+    pub fn prove(&self, run: &Run, target: &str) -> Result<(), Stop> {
+        let engine = &run.engine;
+        let identity = match run.state.started.targets.get(target) {
+            Some(seen) => seen.identity.key(),
+            None => target.to_owned(),
+        };
+        // Held while proving, so that lanes beside each other do not both take it.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = held.get(&identity) {
+            if engine.wait(Urgency::Hard, lock.prove())?.is_ok() {
+                return Ok(());
+            }
+            held.remove(&identity);
+        }
+        let lock = self.take(run, target)?;
+        let key = ActionKey { step: STEP.to_owned(), phase: Phase::Perform, lane: target.to_owned(), seq: 1 };
+        run.append(Record::Started { key, attempt: 1, holds: lock.holds() }, Durability::Unsynced)?;
+        held.insert(identity, Arc::new(lock));
+        Ok(())
+    }
+
+    fn take(&self, run: &Run, target: &str) -> Result<HeldLock, Stop> {
+        let engine = &run.engine;
+        let mut attempt = 1;
+        loop {
+            match engine.wait(Urgency::Hard, engine.effects.lock(target, &self.run))? {
+                Ok(lock) => return Ok(lock),
+                Err(fault) if attempt < ATTEMPTS && fault.class == FaultClass::Retryable => {
+                    let wait = backoff(Duration::from_millis(200), Duration::from_secs(5), attempt);
+                    engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+                    attempt += 1;
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+    }
+
+    /// Ends the sessions with which earlier processes held this run's locks: they are dead, or their right is gone.
+    pub fn end_earlier(run: &Run) -> Result<(), Stop> {
+        for target in run.state.started.targets.keys() {
+            let engine = &run.engine;
+            let entries = engine
+                .journal
+                .lane(&run.lease.run, STEP, Phase::Perform, target, 0, usize::MAX)
+                .map_err(halt)?;
+            for entry in entries {
+                let Record::Started { holds, .. } = entry.record else { continue };
+                // A server that cannot be reached now holds no lock that matters: taking ours will say so.
+                let ended: Result<bool, Fault> = engine.wait(Urgency::Hard, engine.effects.end_holder(&holds))?;
+                if let Err(fault) = ended {
+                    tracing::debug!(%fault, "an earlier lock's session could not be ended");
+                }
+            }
+        }
+        Ok(())
+    }
+}

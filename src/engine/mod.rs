@@ -1,0 +1,16 @@
+//! Script and journal → what happens next.
+//!
+//! Pure: [`state`] (what the story of a run says), [`replay`] (what a lane recorded), [`verdict`].
+//! Driving: [`start`], [`drive`], [`unwind`], [`plan`]. The [`door`] is what scripts act through.
+
+pub mod cancel;
+pub mod context;
+pub mod door;
+pub mod drive;
+pub mod locks;
+pub mod plan;
+pub mod replay;
+pub mod start;
+pub mod state;
+pub mod unwind;
+pub mod verdict;
