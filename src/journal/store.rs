@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::chain::Index;
 use super::entry::{Actor, Entry, Record, RunStarted, RunState};
 use crate::model::ids::{Phase, RunId};
 use crate::model::verdict::Verdict;
@@ -31,7 +32,7 @@ pub enum JournalError {
     NoSuchRun(RunId),
     /// The journal was written by a program whose format this one does not know.
     #[error(
-        "the journal has format {found}, and this program reads format {known}; it was written by runsheet {written_by}, use that version or a newer one"
+        "the journal has format {found}, and this program reads format {known}; it was written by runsheet {written_by}, which can read it"
     )]
     Format {
         /// Format found.
@@ -154,4 +155,6 @@ pub struct RawEntry {
     pub text: String,
     /// Digest of the text, as stored.
     pub hash: String,
+    /// What the store keeps beside the text to find it again; absent in an export.
+    pub index: Option<Index>,
 }
