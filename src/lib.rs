@@ -3,5 +3,6 @@
 //! Data runs one way: `cli` → `runbook` → `engine` → `effects`; `model` is known to all, `journal` lies beneath.
 
 pub mod effects;
+pub mod engine;
 pub mod journal;
 pub mod model;

@@ -8,7 +8,7 @@ pub mod postgres;
 use std::sync::Arc;
 
 use postgres::Postgres;
-use postgres::lock::HeldLock;
+pub use postgres::lock::HeldLock;
 
 use crate::model::Value;
 use crate::model::action::{Action, Recovery};
