@@ -3,6 +3,8 @@
 //! Effects know no journal: where a change needs something durable in the middle (a transaction between its
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
+pub mod local;
+
 use std::sync::Arc;
 
 use crate::model::Value;
