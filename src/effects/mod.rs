@@ -3,6 +3,7 @@
 //! Effects know no journal: where a change needs something durable in the middle (a transaction between its
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
+pub mod local;
 pub mod postgres;
 
 use std::sync::Arc;
@@ -119,8 +120,7 @@ impl Effects {
             "sql::query" => postgres::read::perform(&self.postgres, action, ticket).await,
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
-            // Words of this host and of child processes stand from here …
-            // … to here.
+            word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -133,8 +133,6 @@ impl Effects {
         let resolution = match action.word.as_str() {
             "sql::exec" => postgres::exec::resolve(&self.postgres, action, ticket, doubt).await,
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
-            // Words of this host and of child processes stand from here …
-            // … to here.
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -145,8 +143,7 @@ impl Effects {
     pub async fn preview(&self, action: &Action) -> Result<Previewed, Fault> {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
-            // Words of this host and of child processes stand from here …
-            // … to here.
+            word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))

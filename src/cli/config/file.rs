@@ -1,0 +1,122 @@
+//! The text of `runsheet.toml`: its shape, and messages that say where it is wrong.
+//!
+//! The parser's own messages quote the source line or the value, which may hold a password; ours never do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::error::{ConfigError, did_you_mean};
+use crate::model::identity::ExpectedIdentity;
+
+/// Parameter values by runbook.
+pub type RunbookValues = BTreeMap<String, BTreeMap<String, toml::Value>>;
+
+/// `runsheet.toml` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// `[targets.NAME]`.
+    pub targets: BTreeMap<String, TargetTable>,
+    /// `[runbooks.NAME]`.
+    pub runbooks: RunbookValues,
+    /// `[env.NAME]`.
+    pub env: BTreeMap<String, EnvironmentTable>,
+}
+
+/// What an environment overrides.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnvironmentTable {
+    /// `[env.NAME.targets.X]`.
+    pub targets: BTreeMap<String, TargetTable>,
+    /// `[env.NAME.runbooks.Y]`.
+    pub runbooks: RunbookValues,
+}
+
+/// A target as it is written; `${VAR}` is not expanded yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetTable {
+    /// May be pooled.
+    pub url: Option<String>,
+    /// Reaches the server itself.
+    pub direct_url: Option<String>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Whether destruction needs a plan and the label typed.
+    pub protected: Option<bool>,
+    /// What it must turn out to be.
+    pub identity: Option<ExpectedIdentity>,
+    /// PEM text, or the path of a PEM file.
+    pub ca_cert: Option<String>,
+    /// `verify`, `require`, `no-verify`, `allow` or `disable`.
+    pub ssl_mode: Option<String>,
+}
+
+impl TargetTable {
+    /// This target with what `over` says instead. A new `url` is another database: the direct URL and the identity
+    /// of the old one do not carry over to it.
+    fn overridden(self, over: Self) -> Self {
+        let base = if over.url.is_some() { Self { direct_url: None, identity: None, ..self } } else { self };
+        Self {
+            url: over.url.or(base.url),
+            direct_url: over.direct_url.or(base.direct_url),
+            label: over.label.or(base.label),
+            protected: over.protected.or(base.protected),
+            identity: over.identity.or(base.identity),
+            ca_cert: over.ca_cert.or(base.ca_cert),
+            ssl_mode: over.ssl_mode.or(base.ssl_mode),
+        }
+    }
+}
+
+impl File {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        toml::from_str(&text).map_err(|error| malformed(path, &text, &error))
+    }
+
+    /// The targets and parameter values of one environment.
+    pub fn of_environment(mut self, name: Option<&str>) -> (BTreeMap<String, TargetTable>, RunbookValues) {
+        let over = name.and_then(|name| self.env.remove(name)).unwrap_or_default();
+        for (name, table) in over.targets {
+            let base = self.targets.remove(&name).unwrap_or_default();
+            self.targets.insert(name, base.overridden(table));
+        }
+        for (name, values) in over.runbooks {
+            self.runbooks.entry(name).or_default().extend(values);
+        }
+        (self.targets, self.runbooks)
+    }
+}
+
+fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let (why, hint) = describe(error.message());
+    ConfigError::Malformed { path: path.to_owned(), line, column, why, hint }
+}
+
+/// The parser's message without any value, and what was probably meant.
+fn describe(message: &str) -> (String, Option<String>) {
+    if let Some(rest) = message.strip_prefix("unknown field `")
+        && let Some((key, known)) = rest.split_once('`')
+    {
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let hint = match did_you_mean(key, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        return (format!("unknown key `{key}`"), Some(hint));
+    }
+    if message.starts_with("invalid type") || message.starts_with("invalid value") {
+        let expected = message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+        return (format!("expected {expected}"), None);
+    }
+    let first = message.lines().next().unwrap_or_default();
+    (first.to_owned(), None)
+}

@@ -1,0 +1,3 @@
+//! The command line: arguments, configuration, printing and exit codes.
+
+pub mod config;

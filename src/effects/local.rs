@@ -1,0 +1,110 @@
+//! The words that ask this host: time, randomness, variables, waiting, a line for people.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::{Done, Ledger, Ticket, World};
+use crate::model::Value;
+use crate::model::action::{Action, Recovery};
+use crate::model::clock::Clock;
+use crate::model::event::Event;
+use crate::model::fault::Fault;
+use crate::model::preview::{Level, Previewed};
+use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, Request, Sleep};
+use crate::model::secret;
+
+/// The words performed here. After a crash each is simply performed again.
+pub const WORDS: [&str; 5] = [Now::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, Sleep::WORD];
+
+/// What passwords are made of: 64 characters that no URL, shell or SQL text gives a meaning to.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Lengths a password may have.
+const PASSWORD_LENGTHS: std::ops::RangeInclusive<u64> = 8..=1024;
+
+/// The host's clock and random source.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        rand::fill(buffer);
+    }
+}
+
+/// Performs one of [`WORDS`].
+pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
+    if action.class != Recovery::Read {
+        ledger.intent(Value::Null)?;
+    }
+    let value = match action.word.as_str() {
+        Now::WORD => time(world),
+        EnvVar::WORD => variable(world, action)?,
+        RandomPassword::WORD => {
+            let length = password_length(action)?;
+            let mut bytes = vec![0u8; usize::try_from(length).unwrap_or_default()];
+            world.clock.random(&mut bytes);
+            let password: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
+            let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+            world.vault.keep(&format!("random:{run}/{}", ticket.key), password).into()
+        }
+        LogLine::WORD => {
+            let line = world.vault.redact(&LogLine::of(action)?.text);
+            world.sink.event(Event::Log(secret::readable(&line)));
+            Value::Null
+        }
+        Sleep::WORD => {
+            let seconds = Sleep::of(action)?.seconds;
+            let pause = std::time::Duration::try_from_secs_f64(seconds).map_err(|_| {
+                Fault::fatal("flow.sleep", format!("{seconds} is no number of seconds that one can wait"))
+            })?;
+            tokio::time::sleep(pause).await;
+            Value::Null
+        }
+        word => return Err(unknown_word(word)),
+    };
+    Ok(Done { value, rows: None })
+}
+
+/// Says what one of [`WORDS`] would answer.
+pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
+    let (level, value, note) = match action.word.as_str() {
+        Now::WORD => (Level::Read, Some(time(world)), Some("the time of this preview; a run has its own")),
+        EnvVar::WORD => (Level::Read, Some(variable(world, action)?), None),
+        RandomPassword::WORD => {
+            password_length(action)?;
+            (Level::Rendered, None, None)
+        }
+        LogLine::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
+        word => return Err(unknown_word(word)),
+    };
+    Ok(Previewed { level, value, by_hand: Vec::new(), notes: note.map(str::to_owned).into_iter().collect() })
+}
+
+fn time(world: &World) -> Value {
+    world.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true).into()
+}
+
+fn variable(world: &World, action: &Action) -> Result<Value, Fault> {
+    let name = EnvVar::of(action)?.name;
+    let value = world.environment.get(&name).ok_or_else(|| {
+        Fault::fatal("env.missing", format!("the variable `{name}` is not set"))
+            .hinted(format!("set `{name}` in the environment or in one of the project's `.env` files"))
+    })?;
+    Ok(world.vault.keep(&format!("env:{name}"), value).into())
+}
+
+fn password_length(action: &Action) -> Result<u64, Fault> {
+    let length = RandomPassword::of(action)?.length;
+    if PASSWORD_LENGTHS.contains(&length) {
+        return Ok(length);
+    }
+    let (least, most) = (PASSWORD_LENGTHS.start(), PASSWORD_LENGTHS.end());
+    Err(Fault::fatal("random.length", format!("a password has {least} to {most} characters, not {length}")))
+}
+
+fn unknown_word(word: &str) -> Fault {
+    Fault::fatal("action.word", format!("`{word}` is not a word of this host"))
+}
