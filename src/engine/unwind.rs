@@ -7,37 +7,59 @@ use super::door::settle;
 use super::drive::{self, Ending, Stopped, plain};
 use super::replay::{Cursor, Lane, Recorded};
 use crate::effects::{Doubt, Resolution};
-use crate::journal::entry::{Answer, Outcome, Record, RunState, StepEnd};
+use crate::journal::entry::{Answer, Entry, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
 use crate::model::event::Event;
 use crate::model::fault::{Halt, Stop};
 use crate::model::ids::{ActionKey, Phase};
+use crate::model::script::Script;
 use crate::model::verdict::{Check, Verdict};
 
 /// Takes a run back, step by step, newest first, then cleans up.
-pub fn undo(run: &Arc<Run>) -> Ending {
-    go_back(run, RunState::Undone, "the run was taken back")
+pub fn undo(run: &Arc<Run>, why: &str) -> Ending {
+    go_back(run, RunState::Undone, "undo", why)
 }
 
 /// Gives a run up: ends what is still at work and cleans up; what was done stays done.
-pub fn abandon(run: &Arc<Run>) -> Ending {
-    go_back(run, RunState::Abandoned, "the run was given up")
+pub fn abandon(run: &Arc<Run>, why: &str) -> Ending {
+    go_back(run, RunState::Abandoned, "abandon", why)
 }
 
-fn go_back(run: &Arc<Run>, state: RunState, why: &str) -> Ending {
+/// The step past whose point of no return a run has come, and why there is no way back: once the step began.
+pub fn passed_point_of_no_return(script: &dyn Script, story: &[Entry]) -> Option<(String, String)> {
+    let began = |name: &str| {
+        story.iter().any(|entry| {
+            matches!(&entry.record, Record::StepStarted { step, phase: Phase::Perform } if step == name)
+        })
+    };
+    let past = script.declaration().steps.iter().find(|spec| spec.point_of_no_return.is_some() && began(&spec.name))?;
+    Some((past.name.clone(), past.point_of_no_return.clone()?))
+}
+
+fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending {
     let mut checks = run.state.checks();
-    let result = settle_doubts(run, state == RunState::Undone)
-        .and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) })
-        .and_then(|()| cleanups(run, &mut checks));
+    let noted = match &run.state.unwinding {
+        Some(already) if already == command => Ok(()),
+        _ => {
+            let record = Record::Unwinding { command: command.to_owned(), why: why.to_owned() };
+            run.append(record, Durability::Synced).map(drop)
+        }
+    };
+    let stopped = |halt: Halt| Stopped { step: command.to_owned(), error: plain(halt.into()) };
+    let result = noted.map_err(stopped).and_then(|()| settle_doubts(run, state == RunState::Undone));
+    let result = result
+        .and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) });
+    let result = result.and_then(|()| cleanups(run, &mut checks));
     if let Err(stopped) = result {
         return drive::end(run, stopped, checks);
     }
+    let done = if state == RunState::Undone { "the run was taken back" } else { "the run was given up" };
     let verdict = Verdict::Pass;
     drive::finish(run, Ending {
         state,
         verdict,
-        why: why.to_owned(),
+        why: done.to_owned(),
         fault: None,
         shown: String::new(),
         step: None,

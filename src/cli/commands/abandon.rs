@@ -1,0 +1,41 @@
+//! `runsheet abandon`.
+
+use super::super::Global;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::{Project, Session};
+use super::resume::{How, go_on, refuse_finished};
+use crate::engine::unwind;
+use crate::journal::store::RunSummary;
+use crate::model::ids::RunId;
+use crate::model::verdict::Verdict;
+
+/// Give a run up: clean up what it made, leave the rest, free its lock
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run (default: the only unfinished one)
+    run: Option<RunId>,
+    /// Why, for the audit log
+    #[arg(long)]
+    why: String,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let project = Project::open(global, out)?;
+        let journal = project.journal()?;
+        let id = project.run_id(&*journal, self.run.as_ref())?;
+        let summary = journal.summary(&id)?;
+        refuse_finished(&summary)?;
+        let session = project.session(out)?;
+        give_up(&session, out, &summary, &self.why)
+    }
+}
+
+/// Gives a run up.
+pub fn give_up(session: &Session, out: &Out, summary: &RunSummary, why: &str) -> Result<Verdict, CliError> {
+    let why = why.to_owned();
+    let how = How { take_over: false, world_restored: false, command: "abandon" };
+    go_on(session, out, summary, &how, move |run| unwind::abandon(run, &why))
+}

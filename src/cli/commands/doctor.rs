@@ -1,0 +1,69 @@
+//! `runsheet doctor`.
+
+use serde_json::json;
+
+use super::super::Global;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::Project;
+use crate::engine::cancel::Urgency;
+use crate::model::verdict::Verdict;
+
+/// Look whether the project, its targets and its journal are in order, and print the identity of each target
+#[derive(clap::Args)]
+pub struct Args {}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let session = Project::open(global, out)?.session(out)?;
+        let config = &session.project.config;
+        let mut rows = Vec::new();
+        let mut broken = Vec::new();
+        for name in config.targets.keys() {
+            let found = session
+                .engine
+                .wait(Urgency::Soft, session.engine.effects.identify(name))
+                .map_err(|_| CliError::new(Verdict::Interrupted, "interrupted"))?;
+            match found {
+                Ok(moment) => {
+                    let identity = &moment.identity;
+                    rows.push(json!({ "target": name, "identity": identity }));
+                    if !out.json {
+                        out.data(&format!(
+                            "{name}: database {} at {}, timeline {}\n    identity = {{ system = \"{}\", database = \"{}\" }}",
+                            identity.database, identity.address, identity.timeline, identity.system, identity.database
+                        ));
+                    }
+                }
+                Err(fault) => {
+                    let hint = fault.hint.clone().map(|hint| format!("\n    help: {hint}")).unwrap_or_default();
+                    if !out.json {
+                        out.data(&format!("{name}: {fault}{hint}"));
+                    }
+                    rows.push(json!({ "target": name, "fault": fault }));
+                    broken.push(name.clone());
+                }
+            }
+        }
+        for (name, error) in &config.unusable {
+            let hint = error.hint().map(|hint| format!("\n    help: {hint}")).unwrap_or_default();
+            if !out.json {
+                out.data(&format!("{name}: {error}{hint}"));
+            }
+            rows.push(json!({ "target": name, "fault": { "message": error.to_string() } }));
+            broken.push(name.clone());
+        }
+        let runs = session.engine.journal.runs()?.len();
+        if out.json {
+            out.json(&json!({ "targets": rows, "state": config.state, "runs": runs }));
+        } else {
+            out.data(&format!("journal: {runs} runs in {}", config.state.display()));
+        }
+        if broken.is_empty() {
+            out.next("runsheet list");
+            return Ok(Verdict::Pass);
+        }
+        Err(CliError::new(Verdict::Failed, format!("not in order: {}", broken.join(", "))).next("runsheet doctor"))
+    }
+}

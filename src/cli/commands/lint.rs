@@ -1,0 +1,71 @@
+//! `runsheet lint`.
+
+use serde_json::json;
+
+use super::super::Global;
+use super::super::catalog;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::Project;
+use crate::model::verdict::Verdict;
+use crate::runbook::{self, Severity};
+
+/// Find what is wrong with runbooks without running them
+#[derive(clap::Args)]
+pub struct Args {
+    /// Names or paths (default: every runbook of the project)
+    runbooks: Vec<String>,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let project = Project::open(global, out)?;
+        let names = if self.runbooks.is_empty() {
+            catalog::list(&project.config).into_iter().map(|listed| listed.name).collect()
+        } else {
+            self.runbooks
+        };
+        let mut found = Vec::new();
+        let mut unreadable = None;
+        for name in &names {
+            match catalog::sources(&project.config, name) {
+                Ok(sources) => match runbook::load(&sources) {
+                    Ok(loaded) => found.extend(runbook::lint(&loaded)),
+                    Err(errors) => found.extend(errors),
+                },
+                Err(error) if names.len() == 1 => return Err(error),
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        let errors = found.iter().filter(|finding| finding.severity == Severity::Error).count();
+        if out.json {
+            let rows: Vec<_> = found
+                .iter()
+                .map(|finding| {
+                    json!({
+                        "severity": if finding.severity == Severity::Error { "error" } else { "warning" },
+                        "code": finding.code,
+                        "message": finding.message,
+                        "at": finding.location(),
+                        "hint": finding.hint,
+                    })
+                })
+                .collect();
+            out.json(&rows);
+        } else {
+            for finding in &found {
+                out.data(&finding.render(out.color));
+            }
+            out.talk(&format!("{} runbooks, {errors} errors, {} warnings", names.len(), found.len() - errors));
+        }
+        if let Some(error) = unreadable {
+            return Err(error);
+        }
+        if errors > 0 {
+            out.next("runsheet lint");
+            return Ok(Verdict::Refused);
+        }
+        Ok(Verdict::Pass)
+    }
+}

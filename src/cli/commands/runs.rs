@@ -1,0 +1,89 @@
+//! `runsheet runs`.
+
+use serde_json::{Value, json};
+
+use super::super::Global;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::Project;
+use crate::journal::entry::RunState;
+use crate::journal::lease::LockDir;
+use crate::journal::store::{Journal, RunSummary};
+use crate::model::verdict::Verdict;
+
+/// List runs, newest first
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this runbook's
+    runbook: Option<String>,
+    /// How many at most
+    #[arg(short = 'n', long, default_value_t = 20)]
+    limit: usize,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let project = Project::open(global, out)?;
+        let journal = project.journal()?;
+        let locks = project.locks()?;
+        let mut rows = Vec::new();
+        let runs = journal.runs()?;
+        let wanted = |run: &&RunSummary| self.runbook.as_ref().is_none_or(|name| run.started.runbook == *name);
+        for summary in runs.iter().rev().filter(wanted).take(self.limit) {
+            rows.push(row(&locks, summary)?);
+        }
+        if out.json {
+            out.json(&rows);
+            return Ok(Verdict::Pass);
+        }
+        for row in &rows {
+            out.data(&line(row));
+        }
+        if rows.is_empty() {
+            out.talk("no runs yet");
+        }
+        Ok(Verdict::Pass)
+    }
+}
+
+/// The state of a run now: one whose process is gone is interrupted.
+pub fn live_state(locks: &LockDir, summary: &RunSummary) -> Result<RunState, CliError> {
+    Ok(match summary.state {
+        RunState::Running if !locks.is_alive(&summary.run)? => RunState::Interrupted,
+        state => state,
+    })
+}
+
+/// A run as data.
+pub fn row(locks: &LockDir, summary: &RunSummary) -> Result<Value, CliError> {
+    let state = live_state(locks, summary)?;
+    Ok(json!({
+        "run": summary.run,
+        "runbook": summary.started.runbook,
+        "version": summary.started.version,
+        "state": state.as_str(),
+        "verdict": summary.verdict,
+        "started_at": summary.started_at,
+        "last_at": summary.last_at,
+        "by": summary.by,
+        "environment": summary.started.environment,
+        "why": summary.why,
+        "head": summary.head,
+    }))
+}
+
+/// A run in one line.
+pub fn line(row: &Value) -> String {
+    let text = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
+    let started = text("started_at");
+    let started = started.get(..16).unwrap_or(&started).replace('T', " ");
+    let why = text("why");
+    let why = if why == "-" || why.is_empty() { String::new() } else { format!("  {why}") };
+    format!("{:<24} {:<12} {:<16} {started} UTC{why}", text("run"), text("state"), text("verdict"))
+}
+
+/// All runs as data, oldest first.
+pub fn all(journal: &dyn Journal, locks: &LockDir) -> Result<Vec<Value>, CliError> {
+    journal.runs()?.iter().map(|summary| row(locks, summary)).collect()
+}

@@ -1,0 +1,106 @@
+//! `runsheet status`.
+
+use serde_json::json;
+
+use super::super::Global;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::Project;
+use super::super::show;
+use super::runs::{line, live_state, row};
+use crate::effects::local::SystemClock;
+use crate::journal::entry::RunState;
+use crate::model::clock::Clock;
+use crate::model::param::ParamKind;
+use crate::model::verdict::Verdict;
+use crate::runbook::read_param;
+
+/// Show unfinished runs first, then the last run of each runbook
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only this runbook's
+    runbook: Option<String>,
+    /// Exit 1 when a runbook's last pass is older than this, such as 100d
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let limit = match &self.max_age {
+            None => None,
+            Some(text) => read_param(&ParamKind::Duration, &text.as_str().into())
+                .map_err(|why| CliError::refused(format!("--max-age {why}")))?
+                .as_f64(),
+        };
+        let project = Project::open(global, out)?;
+        let journal = project.journal()?;
+        let locks = project.locks()?;
+        let mut runs = journal.runs()?;
+        runs.retain(|run| self.runbook.as_ref().is_none_or(|name| run.started.runbook == *name));
+        let now = SystemClock.now();
+        let mut unfinished = Vec::new();
+        let mut next = None;
+        for summary in runs.iter().filter(|run| !run.state.finished()) {
+            unfinished.push(row(&locks, summary)?);
+            next = Some(match live_state(&locks, summary)? {
+                RunState::Running => format!("runsheet report {}", summary.run),
+                RunState::Waiting if summary.verdict == Some(Verdict::Waiting) => format!("runsheet approve {}", summary.run),
+                RunState::Waiting => format!("runsheet resolve {} --as done|not-done --why \"…\"", summary.run),
+                _ => format!("runsheet resume {}", summary.run),
+            });
+        }
+        let mut names: Vec<&str> = runs.iter().map(|run| run.started.runbook.as_str()).collect();
+        names.extend(self.runbook.as_deref());
+        names.sort_unstable();
+        names.dedup();
+        let mut books = Vec::new();
+        let mut stale = Vec::new();
+        for name in names {
+            let of_name = || runs.iter().rev().filter(|run| run.started.runbook == name);
+            let pass = of_name().find(|run| run.state == RunState::Done && run.verdict == Some(Verdict::Pass));
+            #[expect(clippy::cast_precision_loss, reason = "shown to people")]
+            let age = pass.map(|run| (now - run.last_at).num_milliseconds() as f64 / 1000.0);
+            if limit.is_some_and(|limit| age.is_none_or(|age| age > limit)) {
+                stale.push(name.to_owned());
+            }
+            let last = of_name().find(|run| run.state.finished());
+            books.push(json!({
+                "runbook": name,
+                "last_run": last.map(|run| run.run.to_string()),
+                "last_verdict": last.and_then(|run| run.verdict),
+                "last_pass": pass.map(|run| run.run.to_string()),
+                "last_pass_age_seconds": age,
+            }));
+        }
+        if out.json {
+            // Nothing in this version can freeze writes; the field is here so that readers can rely on it.
+            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next }));
+        } else {
+            if unfinished.is_empty() {
+                out.data("no unfinished runs");
+            }
+            for row in &unfinished {
+                out.data(&line(row));
+            }
+            for book in &books {
+                let text = |name: &str| book[name].as_str().unwrap_or("never").to_owned();
+                let age = book["last_pass_age_seconds"].as_f64();
+                let age = age.map(|age| format!(", {} ago", show::duration(age))).unwrap_or_default();
+                out.data(&format!("{:<24} last pass {}{age}", text("runbook"), text("last_pass")));
+            }
+        }
+        if !stale.is_empty() {
+            let message = format!("no pass within {} of: {}", self.max_age.unwrap_or_default(), stale.join(", "));
+            return Err(CliError::new(Verdict::Failed, message).next(format!("runsheet run {}", stale[0])));
+        }
+        if limit.is_some() && books.is_empty() {
+            return Err(CliError::new(Verdict::Failed, "nothing ever ran here").next("runsheet list"));
+        }
+        if let Some(next) = next {
+            out.next(&next);
+        }
+        Ok(Verdict::Pass)
+    }
+}

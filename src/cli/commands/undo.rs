@@ -1,0 +1,45 @@
+//! `runsheet undo`.
+
+use super::super::Global;
+use super::super::error::CliError;
+use super::super::out::Out;
+use super::super::session::Project;
+use super::resume::{How, go_on, kept_script, refuse_finished};
+use crate::engine::unwind;
+use crate::model::ids::RunId;
+use crate::model::verdict::Verdict;
+
+/// Take a run back, newest step first, then clean up
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run (default: the only unfinished one)
+    run: Option<RunId>,
+    /// Why, for the audit log
+    #[arg(long, default_value = "")]
+    why: String,
+    /// Take the run from a process of this host that still holds it
+    #[arg(long)]
+    take_over: bool,
+}
+
+impl Args {
+    /// Does it.
+    pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
+        let project = Project::open(global, out)?;
+        let journal = project.journal()?;
+        let id = project.run_id(&*journal, self.run.as_ref())?;
+        let summary = journal.summary(&id)?;
+        refuse_finished(&summary)?;
+        let script = kept_script(&summary)?;
+        let story = journal.story(&id)?;
+        if let Some((step, why)) = unwind::passed_point_of_no_return(&*script, &story) {
+            let message = format!("run {id} is past its point of no return, step `{step}`: {why}");
+            return Err(CliError::refused(message)
+                .hinted("only forward from here: resume it, or abandon it and mend by hand")
+                .next(format!("runsheet resume {id}")));
+        }
+        let session = project.session(out)?;
+        let how = How { take_over: self.take_over, world_restored: false, command: "undo" };
+        go_on(&session, out, &summary, &how, move |run| unwind::undo(run, &self.why))
+    }
+}

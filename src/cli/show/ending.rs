@@ -1,0 +1,124 @@
+//! How a run ended, for people and as the one JSON object that ends `run --json`.
+
+use serde::Serialize;
+
+use super::duration;
+use crate::cli::out::Out;
+use crate::engine::context::Run;
+use crate::engine::drive::Ending;
+use crate::journal::entry::{Record, RunState, StepEnd};
+use crate::model::ids::{Phase, RunId};
+use crate::model::verdict::{Check, Verdict};
+
+/// What is said last.
+#[derive(Serialize)]
+pub struct Closing {
+    run: RunId,
+    runbook: String,
+    version: String,
+    state: RunState,
+    verdict: Verdict,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    why: String,
+    steps: Vec<ClosingStep>,
+    checks: Vec<Check>,
+    took_ms: u64,
+    journal_head: String,
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ClosingStep {
+    name: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took_ms: Option<u64>,
+}
+
+impl Closing {
+    /// Gathers it from the run's story.
+    pub fn of(run: &Run, ending: &Ending, took_ms: u64) -> Self {
+        let started = &run.state.started;
+        let story = run.engine.journal.story(&run.lease.run).unwrap_or_default();
+        let steps = run.script.declaration().steps.iter().map(|spec| {
+            let mut step = ClosingStep { name: spec.name.clone(), state: "not started", took_ms: None };
+            for entry in &story {
+                match &entry.record {
+                    Record::StepStarted { step: name, phase: Phase::Perform } if *name == spec.name => step.state = "interrupted",
+                    Record::StepEnded { step: name, phase: Phase::Perform, end, took_ms } if *name == spec.name => {
+                        step.state = match end {
+                            StepEnd::Done { .. } => "done",
+                            StepEnd::Skipped => "skipped",
+                            StepEnd::Failed { .. } => "failed",
+                        };
+                        step.took_ms = Some(*took_ms);
+                    }
+                    Record::StepEnded { step: name, phase: Phase::Undo, end: StepEnd::Done { .. }, .. } if *name == spec.name => {
+                        step.state = "undone";
+                    }
+                    Record::StepEnded { step: name, phase: Phase::When, end: StepEnd::Done { output, .. }, .. }
+                        if *name == spec.name && output == &serde_json::Value::Bool(false) =>
+                    {
+                        step.state = "skipped";
+                    }
+                    _ => {}
+                }
+            }
+            step
+        });
+        Self {
+            run: run.lease.run.clone(),
+            runbook: started.runbook.clone(),
+            version: started.version.clone(),
+            state: ending.state,
+            verdict: ending.verdict,
+            why: ending.why.clone(),
+            steps: steps.collect(),
+            checks: ending.checks.clone(),
+            took_ms,
+            journal_head: ending.head.clone(),
+            next: next_after(&run.lease.run, ending),
+        }
+    }
+
+    /// Says it.
+    pub fn print(&self, out: &Out, ending: &Ending) {
+        if out.json {
+            out.json(self);
+        }
+        if !ending.shown.is_empty() {
+            out.talk(&ending.shown);
+        }
+        if let Some(fault) = &ending.fault {
+            if let Some(detail) = &fault.detail {
+                out.talk(detail);
+            }
+            if let Some(hint) = &fault.hint {
+                out.talk(&format!("{} {hint}", out.paint("1;36", "help:")));
+            }
+        }
+        let style = if self.verdict == Verdict::Pass { "1;32" } else { "1;31" };
+        let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
+        #[expect(clippy::cast_precision_loss, reason = "no run takes 2^53 milliseconds")]
+        let took = duration(self.took_ms as f64 / 1000.0);
+        out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, self.verdict.as_str())));
+        if !self.journal_head.is_empty() {
+            out.talk(&out.paint("2", &format!("journal head {}", self.journal_head)));
+        }
+        if let Some(next) = &self.next {
+            out.next(next);
+        }
+    }
+}
+
+/// The command that a person wants next; none after a pass.
+pub fn next_after(run: &RunId, ending: &Ending) -> Option<String> {
+    match (ending.verdict, ending.state) {
+        (Verdict::Pass, _) => None,
+        (Verdict::Waiting, _) => Some(format!("runsheet approve {run}")),
+        (Verdict::Unknown, _) => Some(format!("runsheet resolve {run} --as done|not-done --why \"…\"")),
+        (_, RunState::Done | RunState::Undone | RunState::Abandoned) => Some(format!("runsheet report {run}")),
+        (Verdict::Locked, _) => Some(format!("runsheet report {run}")),
+        _ => Some(format!("runsheet resume {run}")),
+    }
+}
