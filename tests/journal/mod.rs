@@ -2,6 +2,7 @@
 
 mod audit;
 mod contract;
+mod durability;
 mod export;
 mod lease;
 mod samples;
