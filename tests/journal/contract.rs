@@ -77,8 +77,9 @@ fn a_number_reads_back_to_the_last_bit(journal: &dyn Journal) {
     let numbers: Vec<f64> = (0..2000)
         .map(|_| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (random >> 11) as f64 / 1e12
+            f64::from_bits(random)
         })
+        .filter(|number| number.is_finite())
         .collect();
     let holds = serde_json::json!([numbers, u64::MAX, i64::MIN]);
     let record = Record::Started { key: key("load", "", 1), attempt: 1, holds };

@@ -242,7 +242,7 @@ fn child_that_fills() {
     std::fs::write(&room, vec![0; 100_000]).unwrap();
     let mut written = 0u64;
     let mut fill = |journal: &SqliteJournal| loop {
-        let durability = if written % 2 == 0 { Durability::Synced } else { Durability::Unsynced };
+        let durability = if written.is_multiple_of(2) { Durability::Synced } else { Durability::Unsynced };
         match journal.append(&lease, intent(key("load", "", written)), at(1), durability) {
             Ok(_) => written += 1,
             Err(error) => break (error, written),
