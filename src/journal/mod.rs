@@ -3,8 +3,10 @@
 //! A run is a chain of [`entry::Entry`]s, each holding the digest of the one before it. Entries are only ever appended.
 //! The store keeps the exact text of every entry, so that the chain can be checked without this program.
 
+pub mod audit;
 pub mod chain;
 pub mod entry;
+pub mod export;
 pub mod lease;
 pub mod memory;
 pub mod sqlite;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params};
 
 use super::chain::{self, Index};
@@ -191,9 +192,13 @@ impl Journal for SqliteJournal {
     }
 
     fn runs(&self) -> Result<Vec<RunSummary>, JournalError> {
+        self.run_ids()?.iter().map(|run| self.summary(run)).collect()
+    }
+
+    fn run_ids(&self) -> Result<Vec<RunId>, JournalError> {
         let ids: Vec<String> =
             self.read(|connection| all(connection, "select run from run order by no", [], |row| row.get(0)))?;
-        ids.iter().map(|run| self.summary(&parse(run)?)).collect()
+        ids.iter().map(|run| parse(run)).collect()
     }
 
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
@@ -271,15 +276,16 @@ impl Journal for SqliteJournal {
             let sql = "select id, text, hash, kind, step, phase, lane, seq from entry
                        where id > ?1 and id < ?2 and +run = ?4 order by id limit ?3";
             all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
-                let (n, text) = text(row)?;
+                // Damage must reach the audit, not stop it.
                 let index = Index {
-                    kind: row.get(3)?,
-                    step: row.get(4)?,
-                    phase: row.get(5)?,
-                    lane: row.get(6)?,
-                    seq: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
+                    kind: lenient(row, 3)?.unwrap_or_default(),
+                    step: lenient(row, 4)?,
+                    phase: lenient(row, 5)?,
+                    lane: lenient(row, 6)?,
+                    seq: row.get_ref(7)?.as_i64_or_null().unwrap_or(Some(-1)).map(i64::cast_unsigned),
                 };
-                Ok(RawEntry { n, text, hash: row.get(2)?, index: Some(index) })
+                let text = lenient(row, 1)?.unwrap_or_default();
+                Ok(RawEntry { n: n_of(row)?, text, hash: lenient(row, 2)?.unwrap_or_default(), index: Some(index) })
             })
         })
     }
@@ -295,10 +301,27 @@ fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Id and text of an entry, the id reduced to its place in the run.
-fn text(row: &Row<'_>) -> rusqlite::Result<(u64, String)> {
+/// The place in its run of the entry whose id stands first in a row.
+fn n_of(row: &Row<'_>) -> rusqlite::Result<u64> {
     let id: i64 = row.get(0)?;
-    Ok(((id & ((1 << PLACE_BITS) - 1)).cast_unsigned(), row.get(1)?))
+    Ok((id & ((1 << PLACE_BITS) - 1)).cast_unsigned())
+}
+
+/// Place and text of an entry.
+fn text(row: &Row<'_>) -> rusqlite::Result<(u64, String)> {
+    Ok((n_of(row)?, row.get(1)?))
+}
+
+/// A text column that may have been damaged: what is no text any more is shown as it is, under a different digest.
+fn lenient(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Text(bytes) => Some(match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => format!("(not UTF-8) {}", String::from_utf8_lossy(bytes)),
+        }),
+        other => Some(format!("(not text) {other:?}")),
+    })
 }
 
 /// A run id that stands in the store.

@@ -115,6 +115,11 @@ pub trait Journal: Send + Sync {
     /// All runs, oldest first.
     fn runs(&self) -> Result<Vec<RunSummary>, JournalError>;
 
+    /// Ids of all runs, oldest first, even of those whose entries cannot be read.
+    fn run_ids(&self) -> Result<Vec<RunId>, JournalError> {
+        Ok(self.runs()?.into_iter().map(|summary| summary.run).collect())
+    }
+
     /// One run in one line.
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError>;
 

@@ -26,6 +26,7 @@ macro_rules! on_every_store {
 on_every_store! {
     runs_are_numbered_by_runbook
     an_entry_reads_back_as_it_was_written
+    a_number_reads_back_to_the_last_bit
     each_entry_holds_the_digest_of_the_one_before_it
     the_first_entry_holds_the_head_of_the_newest_earlier_run
     whoever_takes_a_run_makes_earlier_leases_worthless
@@ -67,6 +68,23 @@ fn an_entry_reads_back_as_it_was_written(journal: &dyn Journal) {
     let first = chain::open(&lease.run, 1, &raw[0].text).unwrap();
     assert_eq!(first.record, Record::RunStarted(Box::new(started("cutover"))));
     assert_eq!(first.at, at(0));
+}
+
+/// A replayed value that differs in its last bit would make a script ask something else.
+fn a_number_reads_back_to_the_last_bit(journal: &dyn Journal) {
+    let lease = journal.create(started("cutover"), at(0)).unwrap();
+    let mut random = 1u64;
+    let numbers: Vec<f64> = (0..2000)
+        .map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from_bits(random)
+        })
+        .filter(|number| number.is_finite())
+        .collect();
+    let holds = serde_json::json!([numbers, u64::MAX, i64::MIN]);
+    let record = Record::Started { key: key("load", "", 1), attempt: 1, holds };
+    journal.append(&lease, record.clone(), at(0), Durability::Synced).unwrap();
+    assert_eq!(journal.lane(&lease.run, "load", Phase::Perform, "", 0, 1).unwrap()[0].record, record);
 }
 
 fn each_entry_holds_the_digest_of_the_one_before_it(journal: &dyn Journal) {

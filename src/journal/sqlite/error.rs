@@ -1,5 +1,7 @@
 //! What SQLite's refusals mean to the person who reads them.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::{Error, ErrorCode};
@@ -26,7 +28,8 @@ pub(super) fn explain(path: &Path, error: &Error) -> JournalError {
             storage("it is read-only: the file, its folder or the file system may not be written".into())
         }
         ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied => storage("permission denied".into()),
-        ErrorCode::CannotOpen => storage(match std::fs::File::open(path) {
+        ErrorCode::CannotOpen => storage(match OpenOptions::new().append(true).open(path) {
+            Err(cause) if cause.kind() == ErrorKind::ReadOnlyFilesystem => format!("it is read-only: {cause}"),
             Err(cause) => cause.to_string(),
             Ok(_) => "the files `-wal` and `-shm` beside it cannot be opened or made; is its folder writable?".into(),
         }),

@@ -17,6 +17,10 @@ const APPLICATION_ID: i32 = 0x5253_4854;
 /// How long another process's short transaction is waited for. Appends take milliseconds; a disk may stall for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Pages after which the write-ahead log is moved into the file and begun anew. Overwriting a log syncs faster than
+/// letting it grow: at SQLite's own 1,000 pages, synced appends take a third longer.
+const LOG_PAGES: i64 = 250;
+
 /// `entry.id` is `run.no << 40 | n`. The columns beside `text` follow from it and are there to be searched.
 /// `lane` and `seq` stand beside records of actions only, so that a run's story is what has no lane.
 const SCHEMA: &str = "
@@ -52,6 +56,7 @@ pub(super) fn open(path: &Path, program_version: &str) -> Result<Connection, Jou
     let prepared = Connection::open_with_flags(path, flags).and_then(|mut connection| {
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(32);
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let application: i32 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
         let objects: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
         if application == 0 && objects == 0 {
