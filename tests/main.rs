@@ -2,4 +2,5 @@
 
 mod journal;
 mod config;
+mod process;
 mod support;

@@ -5,6 +5,7 @@
 
 pub mod local;
 pub mod postgres;
+pub mod process;
 
 use std::sync::Arc;
 
