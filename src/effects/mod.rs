@@ -8,7 +8,7 @@ pub mod postgres;
 use std::sync::Arc;
 
 use postgres::Postgres;
-use postgres::lock::HeldLock;
+use postgres::lock::{HeldLock, Holder};
 
 use crate::model::Value;
 use crate::model::action::{Action, Recovery};
@@ -171,6 +171,12 @@ impl Effects {
     pub async fn lock(&self, target: &str, run: &RunId) -> Result<HeldLock, Fault> {
         let lock = postgres::lock::take(&self.postgres, target, run).await;
         lock.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Who holds the advisory lock of a target, if anybody does.
+    pub async fn lock_holder(&self, target: &str) -> Result<Option<Holder>, Fault> {
+        let holder = postgres::lock::holder(&self.postgres, target).await;
+        holder.map_err(|fault| self.world.vault.redact_fault(fault))
     }
 
     /// Ends the server session that `holds` names, as [`HeldLock::holds`] and `ledger.started` gave it, and waits until it
