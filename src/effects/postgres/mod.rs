@@ -104,5 +104,6 @@ fn application_name(ticket: &Ticket) -> String {
 
 /// Text cut to the 63 bytes that a server keeps of an application name.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(63)]
+    let end = (0..=text.len().min(63)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
