@@ -1,6 +1,7 @@
 //! The whole suite, in one binary so that it links once.
 
-mod journal;
 mod config;
+mod journal;
+mod postgres;
 mod process;
 mod support;

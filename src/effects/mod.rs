@@ -10,6 +10,8 @@ pub mod process;
 use std::sync::Arc;
 
 use postgres::Postgres;
+use postgres::lock::Holder;
+
 pub use postgres::lock::HeldLock;
 
 use crate::model::Value;
@@ -121,6 +123,7 @@ impl Effects {
             "sql::query" => postgres::read::perform(&self.postgres, action, ticket).await,
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
+            "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -134,6 +137,7 @@ impl Effects {
         let resolution = match action.word.as_str() {
             "sql::exec" => postgres::exec::resolve(&self.postgres, action, ticket, doubt).await,
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
+            "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -144,6 +148,7 @@ impl Effects {
     pub async fn preview(&self, action: &Action) -> Result<Previewed, Fault> {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
+            "command::run" => process::preview(&self.world, action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
@@ -169,6 +174,12 @@ impl Effects {
     pub async fn lock(&self, target: &str, run: &RunId) -> Result<HeldLock, Fault> {
         let lock = postgres::lock::take(&self.postgres, target, run).await;
         lock.map_err(|fault| self.world.vault.redact_fault(fault))
+    }
+
+    /// Who holds the advisory lock of a target, if anybody does.
+    pub async fn lock_holder(&self, target: &str) -> Result<Option<Holder>, Fault> {
+        let holder = postgres::lock::holder(&self.postgres, target).await;
+        holder.map_err(|fault| self.world.vault.redact_fault(fault))
     }
 
     /// Ends the server session that `holds` names, as [`HeldLock::holds`] and `ledger.started` gave it, and waits until it

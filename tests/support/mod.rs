@@ -1,1 +1,52 @@
-//! The sealed world that tests run in.
+//! The sealed world that tests run in: real servers on free loopback ports, gone when the test process is gone.
+//!
+//! ```ignore
+//! let database = Cluster::shared().database("orders");      // one server for the suite, a database per test
+//! database.sql("create table orders (id int)");              // by psql; answers unaligned text
+//! let effects = Effects::new(world([target("prod", &database.url)]));
+//! ```
+//!
+//! A test that stops, crashes or configures a server starts its own with [`Cluster::start`].
+
+pub mod cluster;
+pub mod pgbouncer;
+pub mod unprivileged;
+pub mod world;
+
+use std::time::{Duration, Instant};
+
+pub use cluster::{Cluster, Database};
+pub use pgbouncer::PgBouncer;
+pub use world::{target, world};
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Waits until `condition` holds, and fails with `what` after 30 seconds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited 30 s in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The same in asynchronous tests, whose other tasks go on meanwhile.
+pub async fn wait_until_async(mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited 30 s in vain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The seed of a random test: `RUNSHEET_SEED` if it is set, otherwise a new one. It is printed, so that a failure can be repeated.
+pub fn seed() -> u64 {
+    let given = std::env::var("RUNSHEET_SEED").ok().map(|text| text.parse().expect("RUNSHEET_SEED is a number"));
+    let seed = given.unwrap_or_else(rand::random);
+    println!("RUNSHEET_SEED={seed}");
+    seed
+}

@@ -5,38 +5,105 @@
 
 pub mod admin;
 pub mod backend;
+pub mod connect;
 pub mod exec;
+pub mod faults;
+mod functions;
+mod lexer;
 pub mod lock;
+mod moment;
 pub mod preview;
 pub mod read;
+mod resolve;
+mod rows;
+mod secrets;
+mod tls;
+mod url;
+mod values;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::World;
+use connect::{Pin, Session};
+
+use super::{Ticket, World};
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
+use crate::model::target::Target;
 
-/// All targets of a world.
+/// How many idle sessions of a target are kept.
+const KEPT_IDLE: usize = 4;
+
+/// All targets of a world, with the sessions to them that wait for work.
 pub struct Postgres {
     world: Arc<World>,
     pins: Mutex<BTreeMap<String, Identity>>,
+    idle: Mutex<BTreeMap<String, Vec<Session>>>,
 }
 
 impl Postgres {
     /// Targets of this world. Nothing is contacted yet.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, pins: Mutex::default() }
+        Self { world, pins: Mutex::default(), idle: Mutex::default() }
     }
 
     /// See [`super::Effects::pin`].
     pub fn pin(&self, target: &str, identity: Identity) {
-        self.pins.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(target.to_owned(), identity);
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned(), identity);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
+    }
+
+    fn pinned(&self, target: &str) -> Option<Identity> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
     }
 
     /// See [`super::Effects::identify`].
     pub async fn identify(&self, target: &str) -> Result<ServerMoment, Fault> {
-        let _ = &self.world;
-        Err(Fault::fatal("target.unreachable", format!("{target} cannot be reached yet")))
+        let session = connect::open(self, target, "runsheet identify", Pin::Obeyed).await?;
+        let moment = session.moment.clone();
+        self.give_back(session);
+        Ok(moment)
     }
+
+    fn target(&self, name: &str) -> Result<&Target, Fault> {
+        self.world.targets.get(name).ok_or_else(|| {
+            let known = self.world.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Fault::fatal("target.unknown", format!("there is no target `{name}`"))
+                .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
+        })
+    }
+
+    /// A session to a target: one that waits for work if there is one that still lives, otherwise a new one.
+    async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(target).and_then(Vec::pop);
+            let Some(session) = idle else { return connect::open(self, target, application, Pin::Obeyed).await };
+            // Naming the session anew proves at the same time that it is alive.
+            if session.rename(application).await {
+                return Ok(session);
+            }
+        }
+    }
+
+    /// Keeps a session that is outside of any transaction for later work. Sessions through a pooler are not kept:
+    /// what they remember of the server may be another server process's the next time.
+    fn give_back(&self, session: Session) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.entry(session.target.clone()).or_default();
+        if session.pooled.is_none() && kept.len() < KEPT_IDLE {
+            kept.push(session);
+        }
+    }
+}
+
+/// What a server's session list shows of an action: `runsheet RUN STEP#SEQ aN`, at most 63 bytes.
+fn application_name(ticket: &Ticket) -> String {
+    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    cut(&format!("runsheet {run} {} a{}", ticket.key, ticket.attempt)).to_owned()
+}
+
+/// Text cut to the 63 bytes that a server keeps of an application name.
+fn cut(text: &str) -> &str {
+    let end = (0..=text.len().min(63)).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }

@@ -1,9 +1,62 @@
-//! `sql::query`.
-use super::Postgres;
+//! `sql::query` and `sql::value`: one statement that only reads.
+
+use super::connect::Session;
+use super::faults::Stage;
+use super::{Postgres, application_name, functions, rows, secrets};
 use crate::effects::{Done, Ticket};
+use crate::model::Value;
 use crate::model::action::Action;
 use crate::model::fault::Fault;
-/// Reads.
-pub async fn perform(_: &Postgres, _: &Action, _: &Ticket) -> Result<Done, Fault> {
-    Err(Fault::fatal("action.word", "this word cannot be performed yet"))
+use crate::model::request::{Request, SqlQuery};
+
+/// Reads once.
+pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
+    let request = SqlQuery::of(action)?;
+    let sql = secrets::open(&postgres.world.vault, &request.sql)?;
+    let session = postgres.session(&request.target, &application_name(ticket)).await?;
+    let answer = in_transaction(postgres, &session, &sql, action.timeout).await;
+    // A transaction that only read has nothing to lose. A session that cannot even end it, or has the rest of a large
+    // answer still to come, is not used again.
+    let drained = !answer.as_ref().is_err_and(|fault| fault.code == "result.large");
+    if drained && session.client.batch_execute("ROLLBACK").await.is_ok() {
+        postgres.give_back(session);
+    }
+    let rows = answer?.rows;
+    let count = rows.len() as u64;
+    Ok(Done { value: if request.single { single(rows)? } else { Value::Array(rows) }, rows: Some(count) })
+}
+
+async fn in_transaction(
+    postgres: &Postgres,
+    session: &Session,
+    sql: &str,
+    timeout: Option<f64>,
+) -> Result<rows::Answer, Fault> {
+    let what = session.what("sql::query");
+    let begin = format!("BEGIN READ ONLY{}{}", session.pins_for_transaction(), time_limit(timeout));
+    session.batch(&begin, "sql::query").await?;
+    functions::refuse_side_effects(session, sql).await?;
+    rows::run(session, sql, Stage::Harmless, &what, &postgres.world.vault).await?
+}
+
+/// The statement that limits a transaction's statements to `seconds`.
+pub fn time_limit(seconds: Option<f64>) -> String {
+    // Zero would mean no limit.
+    seconds.map_or_else(String::new, |seconds| {
+        format!("; SET LOCAL statement_timeout = {}", ((seconds * 1000.0).ceil() as u64).clamp(1, i32::MAX as u64))
+    })
+}
+
+fn single(rows: Vec<Value>) -> Result<Value, Fault> {
+    let count = rows.len();
+    let wrong =
+        |what: String| Fault::fatal("sql.single", format!("sql::value wants one row with one column, not {what}"));
+    let mut rows = rows.into_iter();
+    match (rows.next(), rows.next()) {
+        (Some(Value::Object(row)), None) if row.len() == 1 => {
+            Ok(row.into_iter().next().map_or(Value::Null, |(_, value)| value))
+        }
+        (Some(Value::Object(row)), None) => Err(wrong(format!("{} columns", row.len()))),
+        _ => Err(wrong(format!("{count} rows"))),
+    }
 }

@@ -1,0 +1,241 @@
+//! Sessions: connecting, proving which database it is, and telling a server from a pooler.
+
+use std::time::Duration;
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket};
+
+use super::faults::{self, Stage};
+use super::{Postgres, cut, moment, tls, url};
+use crate::model::Value;
+use crate::model::fault::Fault;
+use crate::model::identity::ServerMoment;
+use crate::model::target::{Target, TlsMode};
+
+/// Settings that must not depend on a role, a database or a server. They come with the start of the session, so that
+/// `DISCARD ALL` comes back to them.
+const PINNED: [(&str, &str); 7] = [
+    ("standard_conforming_strings", "on"),
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "iso_8601"),
+    ("TimeZone", "UTC"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("synchronous_commit", "on"),
+];
+
+/// The longest a server may take from the first packet to its first answer.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// Whether a session must be to the pinned database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// It must.
+    Obeyed,
+    /// It need not: the caller compares for itself.
+    Ignored,
+}
+
+/// One connection, outside of any transaction unless its user says otherwise. Dropping it closes it.
+pub struct Session {
+    /// The connection.
+    pub client: Client,
+    /// Name of the target.
+    pub target: String,
+    /// Who the server was when it was connected to, and when that was.
+    pub moment: ServerMoment,
+    /// The server process behind it.
+    pub pid: i32,
+    /// When that process started, RFC 3339 with microseconds.
+    pub backend_start: String,
+    /// Why it does not reach the server itself, if it does not.
+    pub pooled: Option<String>,
+    /// Whether the server replays another one's changes.
+    pub standby: bool,
+}
+
+/// Opens a session and proves its identity.
+pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
+    let target = postgres.target(target)?;
+    let mut config = url::config(target)?;
+    if let Some(password) = config.get_password() {
+        postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
+    }
+    config.application_name(cut(application));
+
+    let mut nonce = [0; 8];
+    postgres.world.clock.random(&mut nonce);
+    let nonce = crate::model::digest::hex(&nonce);
+    let mut direct = config.clone();
+    let pinned = PINNED.iter().map(|(name, value)| format!("-c {name}={value} ")).collect::<String>();
+    let own = config.get_options().unwrap_or_default();
+    direct.options(format!("{own} {pinned}-c runsheet.direct={nonce}").trim_start());
+
+    let what = format!("connecting to {} ({})", target.name, url::address(&config));
+    let session = match connect(target, &direct).await {
+        Ok(client) => moment::session(client, target, &config, &nonce, &what).await?,
+        Err(Broken::Server(error)) if refuses_parameters(&error) => {
+            let client = connect(target, &config).await.map_err(|broken| broken.fault(&what))?;
+            let mut session = moment::session(client, target, &config, &nonce, &what).await?;
+            session.pooled = Some(format!("it refused a setting at the start of the session ({})", said(&error)));
+            session
+        }
+        Err(broken) => return Err(broken.fault(&what)),
+    };
+    check(postgres, target, &session, pin)?;
+    Ok(session)
+}
+
+enum Broken {
+    Server(tokio_postgres::Error),
+    Fault(Fault),
+    Slow,
+}
+
+impl Broken {
+    fn fault(self, what: &str) -> Fault {
+        match self {
+            Self::Server(error) => faults::of(&error, Stage::Harmless, what),
+            Self::Fault(fault) => fault,
+            Self::Slow => {
+                Fault::retryable("connection.timeout", format!("{what}: no answer within {} s", HANDSHAKE.as_secs()))
+                    .hinted("the host takes connections but does not answer: is the server overloaded or stopped?")
+            }
+        }
+    }
+}
+
+async fn connect(target: &Target, config: &Config) -> Result<Client, Broken> {
+    let connecting = async {
+        if url::tls_mode(target, config) == TlsMode::Disable {
+            let (client, connection) = config.connect(NoTls).await.map_err(Broken::Server)?;
+            drive(connection);
+            return Ok(client);
+        }
+        let connector = tls::connector(target).map_err(Broken::Fault)?;
+        let (client, connection) = config.connect(connector).await.map_err(Broken::Server)?;
+        drive(connection);
+        Ok(client)
+    };
+    tokio::time::timeout(HANDSHAKE, connecting).await.unwrap_or(Err(Broken::Slow))
+}
+
+/// Moves a connection's bytes until its client is dropped; what goes wrong is seen by the client.
+fn drive<S>(connection: tokio_postgres::Connection<Socket, S>)
+where
+    S: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+}
+
+/// A pooler gives sessions away and so cannot take settings that belong to one.
+fn refuses_parameters(error: &tokio_postgres::Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|said| said.code().code() == "08P01" || said.message().contains("startup parameter"))
+}
+
+fn said(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
+}
+
+fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> Result<(), Fault> {
+    let found = &session.moment.identity;
+    let name = &target.name;
+    if let Some(expected) = target.identity.as_ref().filter(|expected| !expected.matches(found)) {
+        return Err(Fault::fatal(
+            "identity.mismatch",
+            format!(
+                "target `{name}` is not the configured database: expected `{}` of system {}, found `{}` of system {} at {}",
+                expected.database, expected.system, found.database, found.system, found.address
+            ),
+        )
+        .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
+    }
+    let pinned = postgres.pinned(name).filter(|pinned| pin == Pin::Obeyed && !pinned.same_database(found));
+    if let Some(pinned) = pinned {
+        let show = |it: &crate::model::identity::Identity| {
+            format!("system {}, timeline {}, database oid {}", it.system, it.timeline, it.database_oid)
+        };
+        return Err(Fault::fatal(
+            "identity.changed",
+            format!(
+                "target `{name}` is not the database that this run began with: {} then, {} now",
+                show(&pinned),
+                show(found)
+            ),
+        )
+        .hinted("it was failed over, restored or pointed elsewhere meanwhile; point it back, or abandon the run"));
+    }
+    Ok(())
+}
+
+impl Session {
+    /// What a message says before the reason: `sql::exec on prod`.
+    pub fn what(&self, word: &str) -> String {
+        format!("{word} on {}", self.target)
+    }
+
+    /// Names the session for the server's session list. False if the session is dead.
+    pub async fn rename(&self, application: &str) -> bool {
+        let name = cut(application).replace('\'', "''");
+        self.client.batch_execute(&format!("SET application_name = '{name}'")).await.is_ok()
+    }
+
+    /// Refuses a session that is not one's own, for what depends on it being so.
+    pub fn require_direct(&self, why: &str) -> Result<(), Fault> {
+        let Some(pooled) = &self.pooled else { return Ok(()) };
+        Err(Fault::fatal(
+            "target.pooled",
+            format!("target `{}` is reached through a pooler: {pooled}; {why}", self.target),
+        )
+        .hinted(format!("set `direct_url` of target `{}` to the server's own address", self.target)))
+    }
+
+    /// Refuses a session on which a transaction cannot be made and proved.
+    pub fn require_writable(&self) -> Result<(), Fault> {
+        self.require_direct("a change must be proved by the very session that made it")?;
+        if self.standby {
+            return Err(Fault::fatal(
+                "target.standby",
+                format!("target `{}` is a standby: it cannot be changed", self.target),
+            )
+            .hinted("point the target at the primary"));
+        }
+        Ok(())
+    }
+
+    /// What must be ended before an action of this session is redone.
+    pub fn holds(&self) -> Value {
+        serde_json::json!({ "target": self.target, "pid": self.pid, "backend_start": self.backend_start })
+    }
+
+    /// Runs statements of ours that answer nothing.
+    pub async fn batch(&self, sql: &str, word: &str) -> Result<(), Fault> {
+        self.client.batch_execute(sql).await.map_err(|error| faults::of(&error, Stage::Harmless, &self.what(word)))
+    }
+
+    /// Runs one statement of ours by the unnamed statement, which a pooler lets pass.
+    pub async fn ask(&self, sql: &str, params: &[(&(dyn ToSql + Sync), Type)], word: &str) -> Result<Vec<Row>, Fault> {
+        self.client
+            .query_typed(sql, params)
+            .await
+            .map_err(|error| faults::of(&error, Stage::Harmless, &self.what(word)))
+    }
+
+    /// The settings that a pooler did not take, as statements for one transaction.
+    pub fn pins_for_transaction(&self) -> String {
+        if self.pooled.is_none() {
+            return String::new();
+        }
+        PINNED.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).collect()
+    }
+}
+
+/// A column of a row of ours.
+pub fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, index: usize) -> Result<T, Fault> {
+    row.try_get(index)
+        .map_err(|error| Fault::fatal("server.answer", format!("the server's answer cannot be read: {error}")))
+}

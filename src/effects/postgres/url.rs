@@ -1,0 +1,91 @@
+//! A target's URL, made ready for connecting: what is not PostgreSQL's is stripped, and no message shows a password.
+
+use std::time::Duration;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+use crate::model::fault::Fault;
+use crate::model::target::{Target, TlsMode};
+
+/// Keys of a URL that are handed on. TLS is the target's to say, and application names are ours.
+const KNOWN: [&str; 16] = [
+    "user",
+    "password",
+    "dbname",
+    "options",
+    "host",
+    "hostaddr",
+    "port",
+    "connect_timeout",
+    "tcp_user_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "target_session_attrs",
+    "channel_binding",
+    "load_balance_hosts",
+];
+
+/// The connection settings of a target's direct URL.
+pub fn config(target: &Target) -> Result<Config, Fault> {
+    let name = &target.name;
+    let url = target.direct();
+    let broken = |why: &str| {
+        Fault::fatal("target.url", format!("the URL of target `{name}` cannot be read: {why}")).hinted(
+            "it looks like postgresql://USER:PASSWORD@HOST:PORT/DATABASE; write `@ : / ? # %` inside a password as %40 %3A %2F %3F %23 %25",
+        )
+    };
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(broken("it does not begin with postgresql://"));
+    }
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let kept: Vec<&str> =
+        query.split('&').filter(|pair| KNOWN.contains(&pair.split('=').next().unwrap_or_default())).collect();
+    // The parser names the key that it could not read, never its value.
+    let mut config: Config = format!("{base}?{}", kept.join("&")).parse().map_err(|error: tokio_postgres::Error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        broken(if cause.is_empty() { "it is broken" } else { &cause })
+    })?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(broken("it names no host"));
+    }
+    if config.get_user().is_none() {
+        return Err(broken("it names no user"));
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(10));
+    }
+    let ssl_mode = match tls_mode(target, &config) {
+        TlsMode::Disable => SslMode::Disable,
+        TlsMode::Verify | TlsMode::NoVerify => SslMode::Require,
+    };
+    // A host that vanishes without a word is noticed within a minute.
+    config
+        .keepalives_idle(Duration::from_secs(30))
+        .keepalives_interval(Duration::from_secs(10))
+        .keepalives_retries(3)
+        .tcp_user_timeout(Duration::from_secs(60))
+        .ssl_mode(ssl_mode);
+    Ok(config)
+}
+
+/// How far the certificate is checked: as the target says, but a socket in the file system knows no TLS.
+pub fn tls_mode(target: &Target, config: &Config) -> TlsMode {
+    match config.get_hosts().first() {
+        Some(Host::Unix(_)) => TlsMode::Disable,
+        _ => target.tls.mode,
+    }
+}
+
+/// Host and port that are asked, for messages and the identity.
+pub fn address(config: &Config) -> String {
+    let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
+        (Some(Host::Tcp(name)), _) => name.clone(),
+        (Some(Host::Unix(path)), _) => path.display().to_string(),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => String::new(),
+    };
+    format!("{host}:{}", config.get_ports().first().copied().unwrap_or(5432))
+}

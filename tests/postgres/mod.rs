@@ -1,0 +1,6 @@
+//! SQL effects on a real server.
+
+mod connecting;
+mod exactly_once;
+mod harness;
+mod reading;

@@ -1,0 +1,185 @@
+//! A PostgreSQL server of our own.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{free_port, unprivileged, wait_until};
+
+/// The superuser's password.
+pub const PASSWORD: &str = "sealed-world-password";
+
+/// A server with its data folder. Dropping it stops the server and removes the folder; so does the death of this process.
+pub struct Cluster {
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    folder: TempDir,
+    settings: Vec<String>,
+    server: Mutex<Option<Child>>,
+    _watchdog: Child,
+}
+
+/// A database of a cluster.
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// The superuser's URL.
+    pub url: String,
+}
+
+impl Cluster {
+    /// The server that tests share which neither stop nor configure theirs.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Cluster> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[]))
+    }
+
+    /// A new server with these settings (`name=value`) beside the small ones that all have.
+    pub fn start(settings: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("runsheet-pg-").tempdir_in("/tmp").expect("a folder");
+        unprivileged::give(folder.path());
+        let password = folder.path().join("password");
+        std::fs::write(&password, PASSWORD).expect("the password file");
+        unprivileged::give(&password);
+        let data = folder.path().join("data");
+        let made = unprivileged::command(program("initdb"))
+            .args(["--no-sync", "--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
+            .arg(format!("--pwfile={}", password.display()))
+            .arg(&data)
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let watchdog = watchdog(&folder);
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let cluster = Self { port: free_port(), folder, settings, server: Mutex::new(None), _watchdog: watchdog };
+        cluster.start_again();
+        cluster
+    }
+
+    /// Starts the server again after [`Self::stop_immediate`], on the same port, and waits until it takes connections.
+    pub fn start_again(&self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("the log");
+        let mut server = unprivileged::command(program("postgres"));
+        server.arg("-D").arg(self.folder.path().join("data"));
+        let own =
+            ["listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=16MB", "max_connections=80"];
+        for setting in own.into_iter().chain(self.settings.iter().map(String::as_str)) {
+            server.args(["-c", setting]);
+        }
+        server.arg("-c").arg(format!("port={}", self.port));
+        server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        *self.server.lock().expect("the server") = Some(server.spawn().expect("postgres starts"));
+        let state = self.folder.path().join("data/postmaster.pid");
+        let ready = || {
+            std::fs::read_to_string(&state)
+                .is_ok_and(|text| text.lines().nth(7).is_some_and(|it| it.starts_with("ready")))
+        };
+        wait_until("the server takes connections", ready);
+    }
+
+    /// Stops the server as a power loss would, but for what the operating system has taken: no checkpoint, no goodbye.
+    pub fn stop_immediate(&self) {
+        if let Some(mut server) = self.server.lock().expect("the server").take() {
+            kill(server.id().cast_signed(), Signal::QUIT);
+            server.wait().expect("the server ends");
+        }
+    }
+
+    /// Stops the server the friendly way: sessions are ended, a checkpoint is made.
+    pub fn stop(&self) {
+        if let Some(mut server) = self.server.lock().expect("the server").take() {
+            kill(server.id().cast_signed(), Signal::INT);
+            server.wait().expect("the server ends");
+        }
+    }
+
+    /// Kills one server process with SIGKILL, after which the server restarts all of them and recovers.
+    pub fn crash_backend(&self, pid: i32) {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let parent = self.server.lock().expect("the server").as_ref().map(Child::id).expect("a running server");
+        let ours = status.lines().any(|line| line == format!("PPid:\t{parent}"));
+        assert!(ours, "pid {pid} is no process of this server");
+        kill(pid, Signal::KILL);
+    }
+
+    /// Makes a database. The name is made unique, so that any test may choose any.
+    pub fn database(&self, name: &str) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("{name}_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.open("postgres").sql(&format!("create database {name}"));
+        self.open(&name)
+    }
+
+    /// A database that is there already.
+    pub fn open(&self, name: &str) -> Database {
+        let url = format!("postgresql://postgres:{PASSWORD}@127.0.0.1:{}/{name}", self.port);
+        Database { name: name.to_owned(), url }
+    }
+
+    /// Everything the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).expect("the log")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop_immediate();
+    }
+}
+
+impl Database {
+    /// Runs SQL by psql and answers its unaligned text; fails the test when the server refuses it.
+    pub fn sql(&self, sql: &str) -> String {
+        self.try_sql(sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Runs SQL by psql; the error is psql's.
+    pub fn try_sql(&self, sql: &str) -> Result<String, String> {
+        let output = self.psql(sql).output().expect("psql runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// The psql command itself, for what goes on in the background.
+    pub fn psql(&self, sql: &str) -> Command {
+        let mut psql = unprivileged::command(program("psql"));
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, &self.url]);
+        psql
+    }
+}
+
+/// A server program: from `PG_BIN`, the path, or where Debian keeps the newest.
+fn program(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("PG_BIN") {
+        return PathBuf::from(folder).join(name);
+    }
+    let version = |path: &std::path::Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let mut found: Vec<_> =
+        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    found.sort_by_key(|path| version(path));
+    found.pop().map_or_else(|| PathBuf::from(name), |folder| folder.join("bin").join(name))
+}
+
+fn kill(pid: i32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(pid).expect("a pid"), signal);
+}
+
+/// A shell that reads from a pipe whose other end dies with this process, however it dies, and then stops the server.
+fn watchdog(folder: &TempDir) -> Child {
+    let script = r#"cat >/dev/null
+        pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+        n=0; while [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.05; n=$((n+1)); done
+        rm -rf "$0/data" "$0""#;
+    let mut shell = unprivileged::command("sh");
+    shell.arg("-c").arg(script).arg(folder.path());
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("sh runs")
+}

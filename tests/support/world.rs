@@ -1,0 +1,49 @@
+//! What effects need of the surroundings, made of as little as possible.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use runsheet::effects::World;
+use runsheet::model::clock::Clock;
+use runsheet::model::environment::Environment;
+use runsheet::model::event::Silent;
+use runsheet::model::secret::Vault;
+use runsheet::model::target::{Target, Tls, TlsMode};
+
+struct HostClock;
+
+impl Clock for HostClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill_with(rand::random);
+    }
+}
+
+/// A target without TLS, reached by this URL.
+pub fn target(name: &str, url: &str) -> Target {
+    Target {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        direct_url: None,
+        label: name.to_owned(),
+        protected: false,
+        identity: None,
+        tls: Tls { mode: TlsMode::Disable, ca: None },
+    }
+}
+
+/// A world of these targets and nothing else.
+pub fn world(targets: impl IntoIterator<Item = Target>) -> World {
+    World {
+        targets: targets.into_iter().map(|target| (target.name.clone(), target)).collect(),
+        environment: Environment::default(),
+        vault: Arc::new(Vault::new(b"key of the sealed world".to_vec())),
+        sink: Arc::new(Silent),
+        clock: Arc::new(HostClock),
+        project: std::env::temp_dir(),
+        program: std::path::PathBuf::new(),
+    }
+}
