@@ -2,7 +2,7 @@
 //!
 //! Data runs one way: `cli` → `runbook` → `engine` → `effects`; `model` is known to all, `journal` lies beneath.
 
-pub mod cli;
+//pub mod cli;
 pub mod effects;
 pub mod engine;
 pub mod journal;

@@ -149,7 +149,7 @@ pub fn begin(engine: &Engine, locks: &LockDir, beginning: Beginning) -> Result<H
         keys.dedup();
         keys
     };
-    let target_locks = lock_targets(locks, &locked)?;
+    let target_locks = lock_targets(locks, &locked, &declaration.name)?;
     for other in engine.journal.runs()? {
         if !other.state.finished() && other.started.locks.iter().any(|key| locked.contains(key)) {
             let why = format!("run {} of `{}` is unfinished and keeps the lock", other.run, other.started.runbook);
@@ -206,7 +206,7 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
         let why = format!("run {run} is being worked on{holder}");
         return Err(StartError::Locked { why, run: Some(run.clone()) });
     }
-    let target_locks = if taking.take_over { Vec::new() } else { lock_targets(locks, &taking.summary.started.locks)? };
+    let target_locks = if taking.take_over { Vec::new() } else { lock_targets(locks, &taking.summary.started.locks, run.as_str())? };
     for (name, seen) in &taking.summary.started.targets {
         engine.effects.pin(name, seen.identity.clone());
     }
@@ -219,10 +219,10 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
     Ok(Held { run, _run_lock: run_lock, _target_locks: target_locks })
 }
 
-fn lock_targets(locks: &LockDir, keys: &[String]) -> Result<Vec<TargetLock>, StartError> {
+fn lock_targets(locks: &LockDir, keys: &[String], work: &str) -> Result<Vec<TargetLock>, StartError> {
     let mut held = Vec::new();
     for key in keys {
-        match locks.try_target(key)? {
+        match locks.try_target(key, work)? {
             Some(lock) => held.push(lock),
             None => {
                 let holder = locks.target_holder(key).map(|holder| format!(" by {holder}")).unwrap_or_default();

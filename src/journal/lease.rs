@@ -52,13 +52,13 @@ pub struct Holder {
     pub pid: u32,
     /// Name of the host; the state folder may lie on a disk that several share.
     pub host: String,
-    /// The run it works on.
-    pub run: RunId,
+    /// What it works on, such as `cutover-7`.
+    pub work: String,
 }
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "run {} (process {} on {})", self.run, self.pid, self.host)
+        write!(f, "{} (process {} on {})", self.work, self.pid, self.host)
     }
 }
 
@@ -86,13 +86,14 @@ impl LockDir {
 
     /// Locks a run, or answers `None` when another process (or this one) works on it.
     pub fn try_run(&self, run: &RunId) -> Result<Option<RunLock>, JournalError> {
-        let held = self.acquire(&self.run_file(run), run)?;
+        let held = self.acquire(&self.run_file(run), run.as_str())?;
         Ok(held.map(|held| RunLock { run: run.clone(), _held: held }))
     }
 
-    /// Locks a target, by its identity key, for `run`; or answers `None` when it is locked.
-    pub fn try_target(&self, identity: &str, run: &RunId) -> Result<Option<TargetLock>, JournalError> {
-        let held = self.acquire(&self.target_file(identity), run)?;
+    /// Locks a target, by its identity key, for `work`, a run's id or the runbook of one that is about to begin; or
+    /// answers `None` when it is locked.
+    pub fn try_target(&self, identity: &str, work: &str) -> Result<Option<TargetLock>, JournalError> {
+        let held = self.acquire(&self.target_file(identity), work)?;
         Ok(held.map(|held| TargetLock { identity: identity.to_owned(), _held: held }))
     }
 
@@ -136,12 +137,12 @@ impl LockDir {
         self.folder.join(format!("{kind}-{readable}-{}.lock", &digest::of_bytes(key.as_bytes())[..12]))
     }
 
-    fn acquire(&self, path: &Path, run: &RunId) -> Result<Option<Held>, JournalError> {
+    fn acquire(&self, path: &Path, work: &str) -> Result<Option<Held>, JournalError> {
         for attempt in 1..=TRIES {
             match lock(path).map_err(|error| refused(path, &error))? {
                 Attempt::Locked(file) => {
                     let mut held = Held { path: path.to_owned(), file };
-                    held.sign(run).map_err(|error| refused(path, &error))?;
+                    held.sign(work).map_err(|error| refused(path, &error))?;
                     return Ok(Some(held));
                 }
                 Attempt::Refused if attempt < TRIES => thread::sleep(PAUSE),
@@ -186,9 +187,9 @@ struct Held {
 }
 
 impl Held {
-    fn sign(&mut self, run: &RunId) -> io::Result<()> {
+    fn sign(&mut self, work: &str) -> io::Result<()> {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let holder = Holder { pid: std::process::id(), host, run: run.clone() };
+        let holder = Holder { pid: std::process::id(), host, work: work.to_owned() };
         self.file.set_len(0)?;
         self.file.rewind()?;
         serde_json::to_writer(&mut self.file, &holder)?;

@@ -18,11 +18,11 @@ fn a_held_run_is_refused_and_its_holder_named() {
     let locks = LockDir::new(folder.path()).unwrap();
     assert!(!locks.is_alive(&run()).unwrap());
     let lock = locks.try_run(&run()).unwrap().expect("free");
-    assert_eq!(lock.run(), &run());
+    assert_eq!(lock.run(), run().as_str());
     assert!(locks.is_alive(&run()).unwrap());
     assert!(locks.try_run(&run()).unwrap().is_none());
     let holder = locks.run_holder(&run()).unwrap();
-    assert_eq!((holder.pid, holder.run.clone()), (std::process::id(), run()));
+    assert_eq!((holder.pid, holder.work.clone()), (std::process::id(), run().to_string()));
     assert!(holder.to_string().starts_with(&format!("run cutover-7 (process {} on ", std::process::id())));
     drop(lock);
     assert!(!locks.is_alive(&run()).unwrap());
@@ -35,7 +35,7 @@ fn any_key_is_a_safe_file_name_and_keys_do_not_meet() {
     let locks = LockDir::new(folder.path()).unwrap();
     let long = "x".repeat(5000);
     let keys = ["7412/16384", "7412/16385", "7412_16384", "../../etc/passwd", "", "a\0b\n", "ü", long.as_str()];
-    let held: Vec<_> = keys.iter().map(|key| locks.try_target(key, &run()).unwrap().expect("free")).collect();
+    let held: Vec<_> = keys.iter().map(|key| locks.try_target(key, run().as_str()).unwrap().expect("free")).collect();
     assert_eq!(held.iter().map(|lock| lock.identity()).collect::<Vec<_>>(), keys);
     assert_eq!(std::fs::read_dir(folder.path().join("locks")).unwrap().count(), keys.len());
     assert_eq!(locks.target_holder("7412/16384").unwrap().run, run());
@@ -56,14 +56,14 @@ fn a_killed_holder_leaves_the_lock_free() {
     }
     assert!(locks.is_alive(&run()).unwrap());
     assert!(locks.try_run(&run()).unwrap().is_none());
-    assert!(locks.try_target("7412/16384", &run()).unwrap().is_none());
+    assert!(locks.try_target("7412/16384", run().as_str()).unwrap().is_none());
     assert_eq!(locks.run_holder(&run()).unwrap().pid, holder.id());
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(!locks.is_alive(&run()).unwrap());
     assert_eq!(locks.run_holder(&run()).unwrap().pid, holder.id(), "who it was is still known");
     assert!(locks.try_run(&run()).unwrap().is_some());
-    assert!(locks.try_target("7412/16384", &run()).unwrap().is_some());
+    assert!(locks.try_target("7412/16384", run().as_str()).unwrap().is_some());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn child_that_holds() {
     let Some(folder) = super::child_folder() else { return };
     let locks = LockDir::new(&folder).unwrap();
     let _run = locks.try_run(&run()).unwrap().unwrap();
-    let _target = locks.try_target("7412/16384", &run()).unwrap().unwrap();
+    let _target = locks.try_target("7412/16384", run().as_str()).unwrap().unwrap();
     println!("\nheld");
     loop {
         std::thread::park();
