@@ -8,7 +8,7 @@ use super::super::out::Out;
 use super::super::session::Project;
 use crate::journal::entry::RunState;
 use crate::journal::lease::LockDir;
-use crate::journal::store::{Journal, RunSummary};
+use crate::journal::store::RunSummary;
 use crate::model::verdict::Verdict;
 
 /// List runs, newest first
@@ -81,9 +81,4 @@ pub fn line(row: &Value) -> String {
     let why = text("why");
     let why = if why == "-" || why.is_empty() { String::new() } else { format!("  {why}") };
     format!("{:<24} {:<12} {:<16} {started} UTC{why}", text("run"), text("state"), text("verdict"))
-}
-
-/// All runs as data, oldest first.
-pub fn all(journal: &dyn Journal, locks: &LockDir) -> Result<Vec<Value>, CliError> {
-    journal.runs()?.iter().map(|summary| row(locks, summary)).collect()
 }

@@ -112,7 +112,7 @@ impl Closing {
 }
 
 /// The command that a person wants next; none after a pass.
-pub fn next_after(run: &RunId, ending: &Ending) -> Option<String> {
+fn next_after(run: &RunId, ending: &Ending) -> Option<String> {
     match (ending.verdict, ending.state) {
         (Verdict::Pass, _) => None,
         (Verdict::Waiting, _) => Some(format!("runsheet approve {run}")),

@@ -4,7 +4,7 @@ mod ending;
 mod plan;
 mod terminal;
 
-pub use ending::{Closing, next_after};
+pub use ending::Closing;
 pub use plan::{full, render};
 pub use terminal::Terminal;
 
