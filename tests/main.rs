@@ -1,4 +1,5 @@
 //! The whole suite, in one binary so that it links once.
 
 mod journal;
+mod report;
 mod support;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    ChangeLine, CheckLine, DecisionLine, DoubtLine, Listing, NoteLine, Operator, Param, Report, StepLine, TargetLine,
+    ChangeLine, CheckLine, DecisionLine, DoubtLine, Listing, NoteLine, Operator, Param, Report, StepLine, Tally,
+    TargetLine,
 };
 use crate::journal::chain;
 use crate::journal::entry::{Answer, Entry, Outcome, Record, RunStarted, StepEnd};
@@ -11,6 +12,7 @@ use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::{ActionKey, Phase, RunId};
 use crate::model::request::{AskPerson, LogLine, RecordCheck, Request};
+use crate::model::verdict::CheckVerdict;
 use crate::model::{secret, unknown};
 
 /// Entries read at a time.
@@ -54,6 +56,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         plan: started.plan,
         steps: gathered.steps,
         checks: gathered.checks,
+        tally: gathered.tally,
         changes: gathered.changes,
         rows_changed: gathered.rows_changed,
         reads: gathered.reads,
@@ -73,6 +76,7 @@ struct Gathered {
     operators: Vec<Operator>,
     steps: Vec<StepLine>,
     checks: Listing<CheckLine>,
+    tally: Tally,
     changes: Listing<ChangeLine>,
     rows_changed: u64,
     reads: u64,
@@ -215,7 +219,11 @@ impl Gathered {
 
     fn check(&mut self, key: &ActionKey, request: Value) {
         let Ok(check) = serde_json::from_value::<RecordCheck>(request) else { return };
-        let matters = check.verdict != crate::model::verdict::CheckVerdict::Pass;
+        match check.verdict {
+            CheckVerdict::Pass => self.tally.passed += 1,
+            CheckVerdict::Fail => self.tally.failed += 1,
+            CheckVerdict::CouldNotVerify => self.tally.unverified += 1,
+        }
         let line = CheckLine {
             step: place(key),
             name: readable(&check.name),
@@ -224,7 +232,7 @@ impl Gathered {
             gate: check.gate,
             accepted: check.accept.iter().map(|gap| readable(gap)).collect(),
         };
-        self.checks.add(line, matters);
+        self.checks.add(line, check.verdict != CheckVerdict::Pass);
     }
 
     fn change(&mut self, key: &ActionKey, line: ChangeLine) {

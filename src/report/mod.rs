@@ -61,6 +61,8 @@ pub struct Report {
     pub steps: Vec<StepLine>,
     /// What was proved.
     pub checks: Listing<CheckLine>,
+    /// How the checks came out, all of them.
+    pub tally: Tally,
     /// What was changed, one line an attempt.
     pub changes: Listing<ChangeLine>,
     /// Rows changed, all changes together.
@@ -86,6 +88,17 @@ pub struct Listing<T> {
     pub shown: Vec<T>,
     /// How many there are.
     pub total: u64,
+}
+
+/// How many checks came out how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Proved.
+    pub passed: u64,
+    /// Disproved.
+    pub failed: u64,
+    /// Neither.
+    pub unverified: u64,
 }
 
 /// A person who started a run or went on with it.

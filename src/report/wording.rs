@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{CheckLine, Listing, Param, Report};
+use super::{Param, Report, Tally};
 use crate::journal::entry::RunState;
 use crate::model::Value;
-use crate::model::verdict::{CheckVerdict, Verdict};
+use crate::model::verdict::Verdict;
 
 /// Longest value of a parameter that is shown, in characters.
 const LONGEST: usize = 200;
@@ -46,20 +46,12 @@ pub(super) fn meaning(report: &Report) -> String {
     format!("{sentence}{undone}{why}")
 }
 
-/// `3 passed, 1 failed, 0 could not be verified`; an empty list says that nothing was proved.
-pub(super) fn tally(checks: &Listing<CheckLine>) -> String {
-    if checks.total == 0 {
-        return "none: this run proved nothing by itself".into();
-    }
-    let of = |verdict| checks.shown.iter().filter(|check| check.verdict == verdict).count();
-    let (fail, open) = (of(CheckVerdict::Fail), of(CheckVerdict::CouldNotVerify));
-    // What is hidden passed, unless the list is longer than the room for what matters.
-    match checks.hidden() {
-        0 => format!("{} passed, {fail} failed, {open} could not be verified", of(CheckVerdict::Pass)),
-        hidden => format!(
-            "{} in all; of those shown {fail} failed, {open} could not be verified; {hidden} are not shown",
-            checks.total
-        ),
+/// `3 passed, 1 failed, 0 could not be verified`; no checks at all prove nothing, and that is said.
+fn tally(report: &Report) -> String {
+    let Tally { passed, failed, unverified } = report.tally;
+    match report.checks.total {
+        0 => "none: this run proved nothing by itself".into(),
+        _ => format!("{passed} passed, {failed} failed, {unverified} could not be verified"),
     }
 }
 
@@ -113,7 +105,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.extend(report.git.iter().map(|git| ("Git revision", git.clone())));
     facts.extend(report.environment.iter().map(|name| ("Environment", name.clone())));
     facts.extend(report.plan.iter().map(|plan| ("Approved plan", plan.clone())));
-    facts.push(("Checks", tally(&report.checks)));
+    facts.push(("Checks", tally(report)));
     facts.push(("Changes", format!("{}, {} rows in all", report.changes.total, report.rows_changed)));
     facts.push(("Reads", report.reads.to_string()));
     facts.push(("Program", format!("runsheet {}", report.program)));
