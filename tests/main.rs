@@ -4,4 +4,5 @@ mod config;
 mod journal;
 mod postgres;
 mod process;
+mod report;
 mod support;

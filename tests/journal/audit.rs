@@ -245,6 +245,21 @@ proptest! {
     }
 
     #[test]
+    fn no_text_makes_the_reader_panic(
+        text in ".{0,200}",
+        edit in any::<prop::sample::Index>(),
+        piece in "[\\[\\]{}:,\"0-9a-z\u{F0000}]{0,6}",
+    ) {
+        let run: RunId = "cutover-1".parse().unwrap();
+        let (_, journal) = shared();
+        for mut entry in journal.raw(&run, 0, 100).unwrap().into_iter().map(|raw| raw.text).chain([text]) {
+            let place = (0..=entry.len()).filter(|at| entry.is_char_boundary(*at)).nth(edit.index(entry.len() + 1));
+            entry.insert_str(place.unwrap_or(0), &piece);
+            let _ = (chain::open(&run, 1, &entry), chain::Link::read(&entry).map(|link| link.index()));
+        }
+    }
+
+    #[test]
     fn garbage_in_any_column_is_a_finding_and_no_panic(n in 1..=ENTRIES, column in 0usize..6, garbage in any::<Vec<u8>>()) {
         let (folder, journal) = project();
         let column = ["text", "hash", "kind", "step", "lane", "seq"][column];

@@ -5,7 +5,7 @@ mod contract;
 mod durability;
 mod export;
 mod lease;
-mod samples;
+pub mod samples;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

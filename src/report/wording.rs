@@ -1,0 +1,113 @@
+//! Sentences and figures that both renderings share.
+
+use chrono::{DateTime, Utc};
+
+use super::{Param, Report, Tally};
+use crate::journal::entry::RunState;
+use crate::model::Value;
+use crate::model::verdict::Verdict;
+
+/// Longest value of a parameter that is shown, in characters.
+const LONGEST: usize = 200;
+
+/// The verdict in one word, or the state of a run that has none.
+pub(super) fn headline(report: &Report) -> String {
+    match (report.verdict, report.state) {
+        (Some(verdict), RunState::Done) => verdict.as_str().to_uppercase(),
+        (Some(verdict), state) => format!("{} ({})", verdict.as_str().to_uppercase(), state.as_str()),
+        (None, RunState::Running) => "NOT ENDED".into(),
+        (None, state) => state.as_str().to_uppercase(),
+    }
+}
+
+/// What that means to somebody who does not know the program.
+pub(super) fn meaning(report: &Report) -> String {
+    let sentence = match report.verdict {
+        Some(Verdict::Pass) => "Every step was performed and every check passed.",
+        Some(Verdict::Failed) => "A step failed. What was changed until then is known and listed below.",
+        Some(Verdict::Refused) => "The run was refused before it changed anything.",
+        Some(Verdict::Fail) => "A check did not hold.",
+        Some(Verdict::CouldNotVerify) => {
+            "A check could be neither proved nor disproved; this does not count as a pass."
+        }
+        Some(Verdict::Waiting) => "The run waits for a person.",
+        Some(Verdict::Unknown) => "Of at least one change nobody knows whether it was made; see the doubts below.",
+        Some(Verdict::Locked) => "Another unfinished run held the lock.",
+        Some(Verdict::Drifted) => "The world was no longer as the approved plan had found it.",
+        Some(Verdict::Interrupted) => "The run was interrupted and can be resumed.",
+        None => "The journal holds no end of this run: it is at work, or its process was killed and it can be resumed.",
+    };
+    let undone = match report.state {
+        RunState::Undone => " The run was taken back.",
+        RunState::Abandoned => " The run was given up.",
+        _ => "",
+    };
+    let why = if report.why.is_empty() { String::new() } else { format!(" Reason: {}", report.why) };
+    format!("{sentence}{undone}{why}")
+}
+
+/// `3 passed, 1 failed, 0 could not be verified`; no checks at all prove nothing, and that is said.
+fn tally(report: &Report) -> String {
+    let Tally { passed, failed, unverified } = report.tally;
+    match report.checks.total {
+        0 => "none: this run proved nothing by itself".into(),
+        _ => format!("{passed} passed, {failed} failed, {unverified} could not be verified"),
+    }
+}
+
+/// A parameter's value and, of a secret, where it came from.
+pub(super) fn value(param: &Param) -> String {
+    let mut shown = match &param.value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
+        shown.truncate(end);
+        shown.push('…');
+    }
+    match (&param.from, &param.fingerprint) {
+        (Some(from), Some(fingerprint)) => format!("{shown} from {from}, fingerprint {fingerprint}"),
+        _ => shown,
+    }
+}
+
+/// A moment, to the second, in UTC.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// A length of time: `38 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`.
+pub(super) fn span(ms: u64) -> String {
+    match (ms, ms / 1000) {
+        (..1000, _) => format!("{ms} ms"),
+        (..60_000, _) => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        (..3_600_000, s) => format!("{} min {} s", s / 60, s % 60),
+        (_, s) => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// Text on one line, without characters that move a terminal's cursor.
+pub(super) fn line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Label and value of each fact about the run as a whole.
+pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
+    let ended = match report.ended_at {
+        Some(at) => format!("{} (took {})", moment(at), span(report.took_ms)),
+        None => format!("not yet; newest entry {} after the start", span(report.took_ms)),
+    };
+    let mut facts = vec![
+        ("Runbook", format!("{} version {}, digest {}", report.runbook, report.version, report.digest)),
+        ("Started", moment(report.started_at)),
+        ("Ended", ended),
+    ];
+    facts.extend(report.git.iter().map(|git| ("Git revision", git.clone())));
+    facts.extend(report.environment.iter().map(|name| ("Environment", name.clone())));
+    facts.extend(report.plan.iter().map(|plan| ("Approved plan", plan.clone())));
+    facts.push(("Checks", tally(report)));
+    facts.push(("Changes", format!("{}, {} rows in all", report.changes.total, report.rows_changed)));
+    facts.push(("Reads", report.reads.to_string()));
+    facts.push(("Program", format!("runsheet {}", report.program)));
+    facts
+}
