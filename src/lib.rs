@@ -5,3 +5,4 @@
 pub mod effects;
 pub mod journal;
 pub mod model;
+pub mod runbook;
