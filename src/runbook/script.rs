@@ -142,12 +142,7 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
             "took" => Lookup::Took,
             _ => return Ok(None),
         };
-        if stage::host().is_none() {
-            return Err(misuse_hinted(
-                format!("`{name}` has no value at the top level: nothing has run yet"),
-                "read it inside a step",
-            ));
-        }
+        // Closures capture it when they are made, at the top level; it is only looked into once a step runs.
         Ok(Some(Dynamic::from(found)))
     });
     engine.on_print(log);
@@ -174,7 +169,12 @@ enum Lookup {
 
 impl Lookup {
     fn get(self, key: &str, book: &Book) -> Result<Dynamic, Box<EvalAltResult>> {
-        let Some(host) = stage::host() else { return Err(misuse("nothing has run yet")) };
+        let Some(host) = stage::host() else {
+            return Err(misuse_hinted(
+                format!("`{key}` has no value at the top level: nothing has run yet"),
+                "read it inside a step",
+            ));
+        };
         let declaration = book.declaration.get();
         if let Self::Params = self {
             if let Some(value) = host.params().get(key) {
