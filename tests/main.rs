@@ -5,4 +5,5 @@ mod journal;
 mod postgres;
 mod process;
 mod report;
+mod runbook;
 mod support;

@@ -1,0 +1,61 @@
+//! `try { … } catch (error) { … }`, catching only what a runbook may act on: a failed action, or its own `throw`.
+//!
+//! Rhai's `try` also catches mistakes of the runbook and, in a preview, a condition on something unknown, which
+//! would preview the wrong branch. It is switched off, and this stands in its place under the same name.
+
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, LexError, ParseError, ParseErrorType, Position};
+
+/// Registers it.
+pub(crate) fn register(engine: &mut Engine) {
+    engine.disable_symbol("try").disable_symbol("catch");
+    engine.register_custom_syntax_with_state_raw(
+        "try",
+        |symbols, look_ahead, state| {
+            let next = match (symbols.len(), symbols.last().map(ImmutableString::as_str)) {
+                (1, _) => "$block$",
+                (2, _) => "catch",
+                (3, _) if look_ahead == "(" => "(",
+                (3, _) => "$block$",
+                (4, Some("(")) => "$ident$",
+                (5, _) => ")",
+                (6, _) => "$block$",
+                (4 | 7, _) => {
+                    *state = Dynamic::from_bool(symbols.len() == 7);
+                    return Ok(None);
+                }
+                _ => {
+                    let error = LexError::ImproperSymbol(look_ahead.into(), "expected `catch`".into());
+                    return Err(ParseError(Box::new(ParseErrorType::BadInput(error)), Position::NONE));
+                }
+            };
+            Ok(Some(next.into()))
+        },
+        false,
+        |context, parts, state| {
+            let error = match context.eval_expression_tree(&parts[0]) {
+                Ok(_) => return Ok(Dynamic::UNIT),
+                Err(error) => error,
+            };
+            let Some(value) = thrown(&error) else { return Err(error) };
+            let depth = context.scope().len();
+            let named = state.as_bool().unwrap_or_default();
+            if named && let Some(name) = parts[1].get_string_value() {
+                let name = name.to_owned();
+                context.scope_mut().push_dynamic(name, value);
+            }
+            let handler = &parts[usize::from(named) + 1];
+            let result = context.eval_expression_tree(handler);
+            context.scope_mut().rewind(depth);
+            result.map(|_| Dynamic::UNIT)
+        },
+    );
+}
+
+/// What was thrown, if a script may catch it.
+fn thrown(error: &EvalAltResult) -> Option<Dynamic> {
+    match error {
+        EvalAltResult::ErrorRuntime(value, _) => Some(value.clone()),
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => thrown(inner),
+        _ => None,
+    }
+}

@@ -1,0 +1,110 @@
+//! What an author can say. One table a family registers the words and documents them, so that the two cannot drift.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, RhaiFunc, Shared};
+
+use super::script::Book;
+
+pub(crate) mod call;
+mod check;
+mod command;
+pub(crate) mod declaring;
+mod flow;
+mod sql;
+mod values;
+
+pub(crate) use call::Call;
+
+/// One argument or option of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Its name; an option of the options map is written `#{name}`.
+    pub name: &'static str,
+    /// What it means, with its unit.
+    pub about: &'static str,
+}
+
+/// One word, as `runsheet words` shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// As authors write it: `sql::exec`; a method of a step begins with a dot.
+    pub name: &'static str,
+    /// How it is called and what it answers.
+    pub signature: &'static str,
+    /// What it does, in a sentence or three.
+    pub summary: &'static str,
+    /// Arguments and options, in order.
+    pub params: &'static [Param],
+    /// Codes of the faults it may end with, and what each means.
+    pub errors: &'static [(&'static str, &'static str)],
+    /// A line or a few that could stand in a runbook.
+    pub example: &'static str,
+}
+
+/// A word and what it does.
+pub(crate) struct Entry {
+    pub word: Word,
+    /// Fewest and most arguments, the step of a method included.
+    pub least: usize,
+    pub most: usize,
+    pub run: fn(&Call<'_>) -> call::Answer,
+}
+
+/// Shorthand of the tables.
+pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
+    Param { name, about }
+}
+
+static FAMILIES: [&[Entry]; 7] =
+    [declaring::WORDS, declaring::METHODS, sql::WORDS, command::WORDS, &check::TABLE, flow::WORDS, values::WORDS];
+
+/// Every word, in the order of the reference.
+pub fn words() -> Vec<Word> {
+    FAMILIES.iter().flat_map(|family| family.iter().map(|entry| entry.word)).collect()
+}
+
+/// Registers all words but the methods of steps, which belong to their type.
+pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
+    let mut modules: BTreeMap<&str, Module> = BTreeMap::new();
+    for entry in FAMILIES.iter().flat_map(|family| family.iter()) {
+        if entry.word.name.starts_with('.') {
+            continue;
+        }
+        let (family, name) = entry.word.name.split_once("::").unwrap_or(("", entry.word.name));
+        for arity in entry.least..=entry.most {
+            let types = vec![TypeId::of::<Dynamic>(); arity];
+            let book = Arc::clone(book);
+            let run = move |context: &NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
+                Call::new(context, entry, args, &book).run()
+            };
+            if family.is_empty() {
+                engine.register_raw_fn(name, types, move |context: NativeCallContext, args: &mut [&mut Dynamic]| {
+                    run(&context, args)
+                });
+                continue;
+            }
+            let func = Shared::new(move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
+                let context = context.ok_or_else(|| super::failure::misuse("called without a context"))?;
+                run(&context, args)
+            });
+            let function = RhaiFunc::Pure { func, has_context: true, is_pure: true, is_volatile: true };
+            FuncRegistration::new(name).set_into_module_raw(modules.entry(family).or_default(), types, function);
+        }
+    }
+    for (family, module) in modules {
+        engine.register_static_module(family, Shared::new(module));
+    }
+}
+
+/// `, did you mean …?`, or nothing when no name is near.
+pub(crate) fn did_you_mean(given: &str, known: &[String]) -> String {
+    let near = known.iter().map(|name| (strsim::damerau_levenshtein(given, name), name)).min();
+    match near {
+        Some((distance, name)) if distance <= 1 + given.chars().count() / 3 => format!(", did you mean `{name}`?"),
+        _ if !known.is_empty() && known.len() <= 8 => format!("; there are: {}", known.join(", ")),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,4 @@
+//! Text in, declarations and actions out: what a runbook may say and what becomes of it.
+
+mod calls;
+mod desk;
