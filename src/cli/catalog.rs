@@ -81,13 +81,10 @@ pub fn sources(config: &Config, name: &str) -> Result<Sources, CliError> {
 
 /// Loads a runbook, refusing it with everything that is wrong with it.
 pub fn load(sources: &Sources, color: bool) -> Result<Runbook, CliError> {
-    let loaded = runbook::load(sources).map_err(|findings| {
-        CliError::findings(format!("`{}` cannot be loaded", sources.main), &findings, color)
-    })?;
-    let errors: Vec<_> = runbook::lint(&loaded)
-        .into_iter()
-        .filter(|finding| finding.severity == runbook::Severity::Error)
-        .collect();
+    let loaded = runbook::load(sources)
+        .map_err(|findings| CliError::findings(format!("`{}` cannot be loaded", sources.main), &findings, color))?;
+    let errors: Vec<_> =
+        runbook::lint(&loaded).into_iter().filter(|finding| finding.severity == runbook::Severity::Error).collect();
     if errors.is_empty() {
         Ok(loaded)
     } else {

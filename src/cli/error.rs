@@ -82,12 +82,16 @@ impl From<StartError> for CliError {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Locked { why, run: Some(run) } => Self::new(Verdict::Locked, why)
-                .hinted(format!("finish it, take it back (`runsheet undo {run}`), or give it up (`runsheet abandon {run} --why …`)"))
+                .hinted(format!(
+                    "finish it, take it back (`runsheet undo {run}`), or give it up (`runsheet abandon {run} --why …`)"
+                ))
                 .next(format!("runsheet resume {run}")),
-            StartError::Locked { why, run: None } => {
-                Self::new(Verdict::Locked, why).hinted("wait until it is done, or start with --if-locked wait=10m").next("runsheet status")
+            StartError::Locked { why, run: None } => Self::new(Verdict::Locked, why)
+                .hinted("wait until it is done, or start with --if-locked wait=10m")
+                .next("runsheet status"),
+            StartError::Refused { why, hint } => {
+                Self { hint: Some(hint).filter(|hint| !hint.is_empty()), ..Self::refused(why) }
             }
-            StartError::Refused { why, hint } => Self { hint: Some(hint).filter(|hint| !hint.is_empty()), ..Self::refused(why) },
             StartError::Target(fault) => Self { next: Some("runsheet doctor".into()), ..Self::from(fault) },
             StartError::Journal(error) => error.into(),
             StartError::Interrupted => Self::new(Verdict::Interrupted, "interrupted before anything was done"),

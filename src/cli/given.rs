@@ -68,14 +68,21 @@ pub fn read(
                 (Some(value), _) => Ok(value.clone()),
                 (None, ParamKind::Secret) => match ask(&spec.about) {
                     Some(value) => Ok(keep(spec, value, "asked", vault, &mut secrets)),
-                    None => Err(format!("parameter `{}` is missing: give {}=env:VAR or {}=file:PATH", spec.name, spec.name, spec.name)),
+                    None => Err(format!(
+                        "parameter `{}` is missing: give {}=env:VAR or {}=file:PATH",
+                        spec.name, spec.name, spec.name
+                    )),
                 },
-                (None, kind) => Err(format!("parameter `{}` is missing: {} ({})", spec.name, spec.about, kind.describe())),
+                (None, kind) => {
+                    Err(format!("parameter `{}` is missing: {} ({})", spec.name, spec.about, kind.describe()))
+                }
             },
         };
         match value {
             Ok(value) => {
-                wrong.extend(unknown_targets(&spec.kind, &value, config).map(|why| format!("parameter `{}`: {why}", spec.name)));
+                wrong.extend(
+                    unknown_targets(&spec.kind, &value, config).map(|why| format!("parameter `{}`: {why}", spec.name)),
+                );
                 params.insert(spec.name.clone(), value);
             }
             Err(why) => wrong.push(why),
@@ -148,8 +155,10 @@ fn unknown_targets<'a>(kind: &'a ParamKind, value: &'a Value, config: &'a Config
         }
         _ => Vec::new(),
     };
-    names.into_iter().filter_map(|name| config.target(name).err().map(|error| {
-        let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-        format!("{error}{hint}")
-    }))
+    names.into_iter().filter_map(|name| {
+        config.target(name).err().map(|error| {
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{error}{hint}")
+        })
+    })
 }

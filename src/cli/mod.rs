@@ -72,5 +72,9 @@ pub fn definition() -> clap::Command {
 fn trace(verbose: bool) {
     use tracing_subscriber::EnvFilter;
     let filter = if verbose { "runsheet=debug" } else { "off" };
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }

@@ -21,7 +21,8 @@ pub struct Out {
 impl Out {
     /// Printing as the terminal and `NO_COLOR` allow.
     pub fn new(json: bool) -> Self {
-        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
+        let color =
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
         Self { json, color, vault: None }
     }
 

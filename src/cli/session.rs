@@ -161,7 +161,8 @@ impl Drop for Session {
 /// Who acts, from where.
 pub fn actor() -> Actor {
     let user = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
-    let user = user.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let user =
+        user.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Actor { user, host, pid: std::process::id() }
 }

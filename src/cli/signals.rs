@@ -5,7 +5,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::engine::cancel::{Canceller, Urgency};
 
 /// Listens until the process ends. `say` tells the person what a press did.
-pub fn listen(runtime: &tokio::runtime::Handle, canceller: Canceller, say: impl Fn(&str) + Send + 'static) -> std::io::Result<()> {
+pub fn listen(
+    runtime: &tokio::runtime::Handle,
+    canceller: Canceller,
+    say: impl Fn(&str) + Send + 'static,
+) -> std::io::Result<()> {
     let _guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -13,8 +13,8 @@ use crate::effects::Effects;
 use crate::journal::entry::{Actor, Record};
 use crate::journal::store::{Durability, Journal, JournalError, Lease};
 use crate::model::Value;
-use crate::model::event::Event;
 use crate::model::action::{Action, Resource};
+use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt};
 use crate::model::script::Script;
 

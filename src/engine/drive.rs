@@ -75,17 +75,20 @@ pub fn perform(run: &Arc<Run>) -> Ending {
         Verdict::Pass => String::new(),
         _ => "not every check passed".to_owned(),
     };
-    finish(run, Ending {
-        state: RunState::Done,
-        verdict,
-        why,
-        fault: None,
-        shown: String::new(),
-        step: None,
-        key: None,
-        checks,
-        head: String::new(),
-    })
+    finish(
+        run,
+        Ending {
+            state: RunState::Done,
+            verdict,
+            why,
+            fault: None,
+            shown: String::new(),
+            step: None,
+            key: None,
+            checks,
+            head: String::new(),
+        },
+    )
 }
 
 /// Why a closure did not end well.
@@ -227,7 +230,10 @@ pub fn end(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
         _ => None,
     };
     let why = error.stop.to_string();
-    finish(run, Ending { state, verdict, why, fault, shown: error.shown, step: Some(step), key, checks, head: String::new() })
+    finish(
+        run,
+        Ending { state, verdict, why, fault, shown: error.shown, step: Some(step), key, checks, head: String::new() },
+    )
 }
 
 /// Writes down how this process leaves the run.

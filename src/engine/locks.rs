@@ -72,10 +72,8 @@ impl WriteLocks {
     pub fn end_earlier(run: &Run) -> Result<(), Stop> {
         for target in run.state.started.targets.keys() {
             let engine = &run.engine;
-            let entries = engine
-                .journal
-                .lane(&run.lease.run, STEP, Phase::Perform, target, 0, usize::MAX)
-                .map_err(halt)?;
+            let entries =
+                engine.journal.lane(&run.lease.run, STEP, Phase::Perform, target, 0, usize::MAX).map_err(halt)?;
             for entry in entries {
                 let Record::Started { holds, .. } = entry.record else { continue };
                 // A server that cannot be reached now holds no lock that matters: taking ours will say so.

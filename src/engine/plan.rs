@@ -241,7 +241,10 @@ fn walk_step(walk: &Arc<Walk>, script: &dyn Script, index: usize) -> Result<Plan
             Ok(Value::Bool(false)) => step.skipped = true,
             Ok(other) => match unknown::first_in(&other) {
                 Some(after) => stop = Some(Stop::Halted(Halt::Unknowable { after: after.to_owned() })),
-                None => stop = Some(crate::model::fault::Fault::fatal("step.when", "`.when` must answer true or false").into()),
+                None => {
+                    stop =
+                        Some(crate::model::fault::Fault::fatal("step.when", "`.when` must answer true or false").into())
+                }
             },
             Err(error) => stop = Some(error.stop),
         }
@@ -283,8 +286,7 @@ fn walk_step(walk: &Arc<Walk>, script: &dyn Script, index: usize) -> Result<Plan
 fn planned_target(engine: &Engine, name: &str, seen: &TargetSeen) -> Result<PlannedTarget, StartError> {
     let request = SqlQuery { target: name.to_owned(), sql: SCHEMA.to_owned(), single: false, raw: None };
     let action = Action::read(SqlQuery::WORD, &request, "schema", vec![Resource::database(name)]);
-    let previewed =
-        engine.wait(Urgency::Soft, engine.effects.preview(&action))?.map_err(StartError::Target)?;
+    let previewed = engine.wait(Urgency::Soft, engine.effects.preview(&action))?.map_err(StartError::Target)?;
     let row = &previewed.value.unwrap_or_default()[0];
     let text = |column: &str| row[column].as_str().unwrap_or_default().to_owned();
     Ok(PlannedTarget { seen: seen.clone(), server: text("server"), schema: text("schema") })
@@ -299,7 +301,8 @@ fn durations(engine: &Engine, runbook: &str) -> Result<BTreeMap<String, u64>, St
     let earlier = runs.iter().rev().filter(|run| run.started.runbook == runbook && run.state == RunState::Done);
     for run in earlier.take(LOOK_BACK) {
         for entry in engine.journal.story(&run.run)? {
-            if let Record::StepEnded { step, phase: Phase::Perform, end: StepEnd::Done { .. }, took_ms } = entry.record {
+            if let Record::StepEnded { step, phase: Phase::Perform, end: StepEnd::Done { .. }, took_ms } = entry.record
+            {
                 durations.entry(step).or_insert(took_ms);
             }
         }

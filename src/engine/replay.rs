@@ -63,7 +63,8 @@ impl Recorded {
                     self.begin(attempt);
                 }
                 self.settles = matches!(outcome, Outcome::Done { .. })
-                    && (self.intent.is_some() || [EACH, AskPerson::WORD, RandomPassword::WORD].contains(&word.as_str()));
+                    && (self.intent.is_some()
+                        || [EACH, AskPerson::WORD, RandomPassword::WORD].contains(&word.as_str()));
                 self.title = title;
                 self.fingerprint = fingerprint;
                 self.outcome = Some(outcome);

@@ -206,7 +206,8 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
         let why = format!("run {run} is being worked on{holder}");
         return Err(StartError::Locked { why, run: Some(run.clone()) });
     }
-    let target_locks = if taking.take_over { Vec::new() } else { lock_targets(locks, &taking.summary.started.locks, run.as_str())? };
+    let target_locks =
+        if taking.take_over { Vec::new() } else { lock_targets(locks, &taking.summary.started.locks, run.as_str())? };
     for (name, seen) in &taking.summary.started.targets {
         engine.effects.pin(name, seen.identity.clone());
     }
@@ -256,16 +257,17 @@ fn lock_databases(run: &Arc<Run>) -> Result<(), StartError> {
 
 /// Refuses a runbook whose text changed while its version did not: two runs of one version must be the same runbook.
 fn refuse_changed_text(engine: &Engine, declaration: &Declaration, digest: &str) -> Result<(), StartError> {
-    let same = |run: &RunSummary| {
-        run.started.runbook == declaration.name && run.started.version == declaration.version
-    };
+    let same = |run: &RunSummary| run.started.runbook == declaration.name && run.started.version == declaration.version;
     match engine.journal.runs()?.iter().rev().find(|run| same(run)) {
         Some(earlier) if earlier.started.digest != digest => Err(StartError::Refused {
             why: format!(
                 "`{}` {} ran before as {} with another text; one version is one text",
                 declaration.name, declaration.version, earlier.run
             ),
-            hint: format!("give the runbook a new version, such as runbook(\"{}\", \"{}+1\", …)", declaration.name, declaration.version),
+            hint: format!(
+                "give the runbook a new version, such as runbook(\"{}\", \"{}+1\", …)",
+                declaration.name, declaration.version
+            ),
         }),
         _ => Ok(()),
     }

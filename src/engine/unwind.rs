@@ -29,9 +29,9 @@ pub fn abandon(run: &Arc<Run>, why: &str) -> Ending {
 /// The step past whose point of no return a run has come, and why there is no way back: once the step began.
 pub fn passed_point_of_no_return(script: &dyn Script, story: &[Entry]) -> Option<(String, String)> {
     let began = |name: &str| {
-        story.iter().any(|entry| {
-            matches!(&entry.record, Record::StepStarted { step, phase: Phase::Perform } if step == name)
-        })
+        story
+            .iter()
+            .any(|entry| matches!(&entry.record, Record::StepStarted { step, phase: Phase::Perform } if step == name))
     };
     let past = script.declaration().steps.iter().find(|spec| spec.point_of_no_return.is_some() && began(&spec.name))?;
     Some((past.name.clone(), past.point_of_no_return.clone()?))
@@ -48,25 +48,27 @@ fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending 
     };
     let stopped = |halt: Halt| Stopped { step: command.to_owned(), error: plain(halt.into()) };
     let result = noted.map_err(stopped).and_then(|()| settle_doubts(run, state == RunState::Undone));
-    let result = result
-        .and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) });
+    let result = result.and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) });
     let result = result.and_then(|()| cleanups(run, &mut checks));
     if let Err(stopped) = result {
         return drive::end(run, stopped, checks);
     }
     let done = if state == RunState::Undone { "the run was taken back" } else { "the run was given up" };
     let verdict = Verdict::Pass;
-    drive::finish(run, Ending {
-        state,
-        verdict,
-        why: done.to_owned(),
-        fault: None,
-        shown: String::new(),
-        step: None,
-        key: None,
-        checks,
-        head: String::new(),
-    })
+    drive::finish(
+        run,
+        Ending {
+            state,
+            verdict,
+            why: done.to_owned(),
+            fault: None,
+            shown: String::new(),
+            step: None,
+            key: None,
+            checks,
+            head: String::new(),
+        },
+    )
 }
 
 /// Settles every action that the interrupted steps left in doubt. Where `strict`, what stays unknown stops the run.
@@ -78,7 +80,9 @@ fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
             if !closure.started || matches!(closure.end, Some(StepEnd::Done { .. } | StepEnd::Skipped)) {
                 continue;
             }
-            for (lane, recorded) in in_lanes(run, &spec.name, phase, closure.from).map_err(|halt| stopped(halt.into()))? {
+            for (lane, recorded) in
+                in_lanes(run, &spec.name, phase, closure.from).map_err(|halt| stopped(halt.into()))?
+            {
                 if recorded.in_doubt() {
                     let key = ActionKey { step: spec.name.clone(), phase, lane, seq: recorded.seq };
                     settle_one(run, key, &recorded, strict).map_err(stopped)?;

@@ -45,9 +45,7 @@ impl Args {
 pub fn waits_for(journal: &dyn Journal, run: &RunId, wanted: Verdict) -> Result<(ActionKey, String), CliError> {
     let story = journal.story(run)?;
     let last = story.iter().rev().find_map(|Entry { record, .. }| match record {
-        Record::RunEnded { verdict, key: Some(key), why, .. } if *verdict == wanted => {
-            Some((key.clone(), why.clone()))
-        }
+        Record::RunEnded { verdict, key: Some(key), why, .. } if *verdict == wanted => Some((key.clone(), why.clone())),
         Record::RunEnded { .. } | Record::RunResumed { .. } => Some((
             ActionKey { step: String::new(), phase: crate::model::ids::Phase::Perform, lane: String::new(), seq: 0 },
             String::new(),

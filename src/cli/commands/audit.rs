@@ -110,9 +110,10 @@ fn verify(global: &Global, out: &mut Out, what: Option<&str>, head: Option<&str>
     }
     let run = match what {
         None => None,
-        Some(text) => Some(text.parse::<RunId>().map_err(|why| {
-            CliError::refused(format!("{why}, and no file of that name can be read"))
-        })?),
+        Some(text) => Some(
+            text.parse::<RunId>()
+                .map_err(|why| CliError::refused(format!("{why}, and no file of that name can be read")))?,
+        ),
     };
     let project = Project::open(global, out)?;
     let journal = project.journal()?;

@@ -39,7 +39,8 @@ impl Args {
         if file.exists() {
             return Err(CliError::refused(format!("{} is there already", file.display())).next("runsheet doctor"));
         }
-        let cannot = |error: std::io::Error| CliError::refused(format!("{} cannot be written: {error}", project.display()));
+        let cannot =
+            |error: std::io::Error| CliError::refused(format!("{} cannot be written: {error}", project.display()));
         for folder in ["runbooks", "templates"] {
             std::fs::create_dir_all(project.join(folder)).map_err(cannot)?;
         }

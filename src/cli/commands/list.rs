@@ -20,7 +20,8 @@ impl Args {
         let project = Project::open(global, out)?;
         let mut rows = Vec::new();
         for listed in catalog::list(&project.config) {
-            let loaded = catalog::sources(&project.config, &listed.name).and_then(|sources| catalog::load(&sources, false));
+            let loaded =
+                catalog::sources(&project.config, &listed.name).and_then(|sources| catalog::load(&sources, false));
             let (version, about) = match &loaded {
                 Ok(runbook) => (runbook.declaration().version.clone(), runbook.declaration().about.clone()),
                 Err(error) => ("-".to_owned(), format!("cannot be loaded: {}", error.message)),

@@ -28,9 +28,11 @@ impl Args {
         let folder = project.config.project.join("runbooks");
         let file = folder.join(format!("{}.rhai", self.name));
         if file.exists() {
-            return Err(CliError::refused(format!("{} is there already", file.display())).next(format!("runsheet lint {}", self.name)));
+            return Err(CliError::refused(format!("{} is there already", file.display()))
+                .next(format!("runsheet lint {}", self.name)));
         }
-        let cannot = |error: std::io::Error| CliError::refused(format!("{} cannot be written: {error}", file.display()));
+        let cannot =
+            |error: std::io::Error| CliError::refused(format!("{} cannot be written: {error}", file.display()));
         std::fs::create_dir_all(&folder).map_err(cannot)?;
         std::fs::write(&file, RUNBOOK.replace("NAME", &self.name)).map_err(cannot)?;
         out.talk(&format!("wrote runbooks/{}.rhai; `runsheet words` lists what it can say", self.name));

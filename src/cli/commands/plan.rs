@@ -64,7 +64,8 @@ pub fn preview(
         (false, false) => out.data(&show::render(&plan)),
     }
     if !plan.sound() {
-        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above").next(format!("runsheet lint {runbook}")));
+        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above")
+            .next(format!("runsheet lint {runbook}")));
     }
     match file {
         Some(file) => out.next(&format!("runsheet run {runbook} --plan {}", file.display())),
@@ -76,7 +77,8 @@ pub fn preview(
 fn on_thread(session: &Session, planning: Planning) -> Result<Plan, CliError> {
     let engine = session.engine.clone();
     const STACK: usize = 16 << 20;
-    let worker = std::thread::Builder::new().name("plan".into()).stack_size(STACK).spawn(move || Plan::make(&engine, planning));
+    let worker =
+        std::thread::Builder::new().name("plan".into()).stack_size(STACK).spawn(move || Plan::make(&engine, planning));
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(plan)) => Ok(plan?),
         _ => Err(CliError::new(Verdict::Failed, "the preview stopped unexpectedly")),
@@ -88,8 +90,10 @@ pub fn read(file: &Path) -> Result<Plan, CliError> {
     let name = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| CliError::refused(format!("the plan {name} cannot be read: {error}")))?;
-    let plan: Plan = serde_json::from_str(&text)
-        .map_err(|error| CliError::refused(format!("{name} is not a plan: {error}")).hinted("make one with `runsheet plan NAME --out FILE`"))?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| {
+        CliError::refused(format!("{name} is not a plan: {error}"))
+            .hinted("make one with `runsheet plan NAME --out FILE`")
+    })?;
     if plan.format != FORMAT {
         let message = format!("the plan {name} has format {}, and this program reads format {FORMAT}", plan.format);
         return Err(CliError::refused(message).hinted("make a new plan with this version"));

@@ -93,8 +93,11 @@ pub fn kept_script(summary: &RunSummary) -> Result<Arc<dyn Script>, CliError> {
     let started = &summary.started;
     let sources = Sources { main: started.main.clone(), files: started.files.clone() };
     if catalog::digest(&sources) != started.digest {
-        return Err(CliError::new(Verdict::Failed, format!("the text that run {} keeps is not the text it was started with", summary.run))
-            .next(format!("runsheet audit verify {}", summary.run)));
+        return Err(CliError::new(
+            Verdict::Failed,
+            format!("the text that run {} keeps is not the text it was started with", summary.run),
+        )
+        .next(format!("runsheet audit verify {}", summary.run)));
     }
     Ok(Arc::new(catalog::load(&sources, false)?))
 }
@@ -119,18 +122,15 @@ pub fn go_on(
         let show = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".into());
         let message = format!(
             "run {} was started in environment {}, and this is {}",
-            summary.run, show(&summary.started.environment), show(&chosen)
+            summary.run,
+            show(&summary.started.environment),
+            show(&chosen)
         );
         let option = summary.started.environment.as_ref().map(|name| format!("-e {name} ")).unwrap_or_default();
         return Err(CliError::refused(message).next(format!("runsheet {option}{} {}", how.command, summary.run)));
     }
-    let taking = Taking {
-        summary,
-        script,
-        command: how.command,
-        take_over: how.take_over,
-        world_restored: how.world_restored,
-    };
+    let taking =
+        Taking { summary, script, command: how.command, take_over: how.take_over, world_restored: how.world_restored };
     let held = start::take(&session.engine, &session.locks, taking)?;
     out.talk(&format!("{} {} {}", summary.run, summary.started.runbook, summary.started.version));
     Ok(super::run::perform(session, out, &held, begun, work))
@@ -142,7 +142,8 @@ fn reopen_secrets(session: &Session, summary: &RunSummary) -> Result<(), CliErro
     for (name, source) in &summary.started.secrets {
         let about = format!("secret `{name}` of run {}", summary.run);
         let value = if source.from == "asked" {
-            super::run::ask_secret(&about).ok_or_else(|| format!("it was typed at a terminal; resume at one to type `{name}` again"))
+            super::run::ask_secret(&about)
+                .ok_or_else(|| format!("it was typed at a terminal; resume at one to type `{name}` again"))
         } else {
             open_secret(&source.from, &project.config)
         };
@@ -150,7 +151,8 @@ fn reopen_secrets(session: &Session, summary: &RunSummary) -> Result<(), CliErro
         project.vault.keep(name, value);
         if project.vault.fingerprint(name).as_deref() != Some(source.fingerprint.as_str()) {
             let message = format!("{about} has another value now than when the run was started");
-            return Err(CliError::refused(message).hinted(format!("put the old value back at {}, or abandon the run", source.from)));
+            return Err(CliError::refused(message)
+                .hinted(format!("put the old value back at {}, or abandon the run", source.from)));
         }
     }
     Ok(())

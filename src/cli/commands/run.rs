@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::Global;
 use super::super::catalog;
 use super::super::error::CliError;
 use super::super::given;
 use super::super::out::Out;
 use super::super::session::{Project, Session, attended};
 use super::super::show::Closing;
-use super::super::Global;
 use super::plan::{self, Prepared};
 use crate::engine::context::Run;
 use crate::engine::drive::{self, Ending};
@@ -65,7 +65,8 @@ impl IfLocked {
             "fail" => Ok(Self::Fail),
             "skip" => Ok(Self::Skip),
             _ => {
-                let limit = text.strip_prefix("wait=").ok_or("must be fail, skip, or wait=TIME such as wait=10m".to_owned());
+                let limit =
+                    text.strip_prefix("wait=").ok_or("must be fail, skip, or wait=TIME such as wait=10m".to_owned());
                 let limit = limit.and_then(|limit| {
                     crate::runbook::read_param(&crate::model::param::ParamKind::Duration, &limit.into())
                 });
@@ -103,7 +104,9 @@ impl Args {
                 Err(StartError::Locked { run: Some(other), why }) if !session.locks.is_alive(&other)? => {
                     match self.if_unfinished {
                         IfUnfinished::Fail => return Err(StartError::Locked { run: Some(other), why }.into()),
-                        IfUnfinished::Resume => return resume_instead(session, out, &other, &prepared.planning.declaration),
+                        IfUnfinished::Resume => {
+                            return resume_instead(session, out, &other, &prepared.planning.declaration);
+                        }
                         IfUnfinished::Abandon => give_up(&session, out, &other)?,
                     }
                 }
@@ -123,7 +126,10 @@ impl Args {
                 Err(error) => return Err(error.into()),
             }
         };
-        out.talk(&format!("{} {} {}", held.run.lease.run, prepared.planning.declaration.name, prepared.planning.declaration.version));
+        out.talk(&format!(
+            "{} {} {}",
+            held.run.lease.run, prepared.planning.declaration.name, prepared.planning.declaration.version
+        ));
         Ok(perform(&session, out, &held, begun, drive::perform))
     }
 }
@@ -173,8 +179,10 @@ pub fn perform(
         Ok(Ok(ending)) => ending,
         Ok(Err(_)) | Err(_) => {
             session.terminal.quiet();
-            out.error(&CliError::new(Verdict::Failed, "the engine stopped unexpectedly; what was done is in the journal")
-                .next(format!("runsheet resume {}", held.run.lease.run)));
+            out.error(
+                &CliError::new(Verdict::Failed, "the engine stopped unexpectedly; what was done is in the journal")
+                    .next(format!("runsheet resume {}", held.run.lease.run)),
+            );
             return Verdict::Failed;
         }
     };
@@ -192,7 +200,9 @@ fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts) -> Result
     }
     let mut error = CliError::new(Verdict::Drifted, "the world is not what the plan saw; nothing was done");
     error.detail = drift.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n");
-    Err(error.hinted("make a new plan, have it reviewed, and run that").next(format!("runsheet plan {}", approved.runbook)))
+    Err(error
+        .hinted("make a new plan, have it reviewed, and run that")
+        .next(format!("runsheet plan {}", approved.runbook)))
 }
 
 /// A protected target is not changed in an environment that nobody named.
@@ -208,11 +218,11 @@ fn refuse_unchosen_environment(prepared: &Prepared) -> Result<(), CliError> {
         .find(|(_, name)| config.targets.get(name).is_some_and(|target| target.protected));
     match protected {
         None => Ok(()),
-        Some((_, name)) => Err(CliError::refused(format!(
-            "target `{name}` is protected, and no environment was named with -e"
-        ))
-        .hinted(format!("environments of this project: {}", config.environments.join(", ")))
-        .next(format!("runsheet -e NAME run {} …", planning.declaration.name))),
+        Some((_, name)) => {
+            Err(CliError::refused(format!("target `{name}` is protected, and no environment was named with -e"))
+                .hinted(format!("environments of this project: {}", config.environments.join(", ")))
+                .next(format!("runsheet -e NAME run {} …", planning.declaration.name)))
+        }
     }
 }
 
@@ -228,7 +238,8 @@ fn resume_instead(session: Session, out: &Out, other: &RunId, declaration: &Decl
 fn give_up(session: &Session, out: &Out, other: &RunId) -> Result<(), CliError> {
     let summary = session.engine.journal.summary(other)?;
     out.talk(&format!("giving up {other} first"));
-    let verdict = super::abandon::give_up(session, out, &summary, "a new run was started with --if-unfinished abandon")?;
+    let verdict =
+        super::abandon::give_up(session, out, &summary, "a new run was started with --if-unfinished abandon")?;
     if verdict == Verdict::Pass {
         return Ok(());
     }
@@ -240,8 +251,8 @@ pub fn ask_secret(about: &str) -> Option<String> {
     if !attended() {
         return None;
     }
-    use std::io::{BufRead, Write};
     use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+    use std::io::{BufRead, Write};
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin).ok()?;
     let mut hidden = before.clone();
@@ -259,12 +270,7 @@ pub fn ask_secret(about: &str) -> Option<String> {
 }
 
 /// Loads a project's runbook and reads its parameters.
-pub fn open_runbook(
-    project: &Project,
-    out: &Out,
-    name: &str,
-    params: &[String],
-) -> Result<plan::Parts, CliError> {
+pub fn open_runbook(project: &Project, out: &Out, name: &str, params: &[String]) -> Result<plan::Parts, CliError> {
     let sources = catalog::sources(&project.config, name)?;
     let runbook = catalog::load(&sources, out.color)?;
     let script: Arc<dyn Script> = Arc::new(runbook);

@@ -33,7 +33,8 @@ impl Args {
             out.json(declaration);
             return Ok(Verdict::Pass);
         }
-        let mut lines = vec![format!("{} {}: {}", declaration.name, declaration.version, declaration.about), String::new()];
+        let mut lines =
+            vec![format!("{} {}: {}", declaration.name, declaration.version, declaration.about), String::new()];
         lines.push("parameters:".into());
         for spec in &declaration.params {
             let or = match &spec.or {

@@ -46,7 +46,9 @@ impl Args {
             unfinished.push(row(&locks, summary)?);
             next = Some(match live_state(&locks, summary)? {
                 RunState::Running => format!("runsheet report {}", summary.run),
-                RunState::Waiting if summary.verdict == Some(Verdict::Waiting) => format!("runsheet approve {}", summary.run),
+                RunState::Waiting if summary.verdict == Some(Verdict::Waiting) => {
+                    format!("runsheet approve {}", summary.run)
+                }
                 RunState::Waiting => format!("runsheet resolve {} --as done|not-done --why \"…\"", summary.run),
                 _ => format!("runsheet resume {}", summary.run),
             });

@@ -44,7 +44,9 @@ impl Closing {
             let mut step = ClosingStep { name: spec.name.clone(), state: "not started", took_ms: None };
             for entry in &story {
                 match &entry.record {
-                    Record::StepStarted { step: name, phase: Phase::Perform } if *name == spec.name => step.state = "interrupted",
+                    Record::StepStarted { step: name, phase: Phase::Perform } if *name == spec.name => {
+                        step.state = "interrupted"
+                    }
                     Record::StepEnded { step: name, phase: Phase::Perform, end, took_ms } if *name == spec.name => {
                         step.state = match end {
                             StepEnd::Done { .. } => "done",
@@ -53,7 +55,9 @@ impl Closing {
                         };
                         step.took_ms = Some(*took_ms);
                     }
-                    Record::StepEnded { step: name, phase: Phase::Undo, end: StepEnd::Done { .. }, .. } if *name == spec.name => {
+                    Record::StepEnded { step: name, phase: Phase::Undo, end: StepEnd::Done { .. }, .. }
+                        if *name == spec.name =>
+                    {
                         step.state = "undone";
                     }
                     Record::StepEnded { step: name, phase: Phase::When, end: StepEnd::Done { output, .. }, .. }

@@ -10,7 +10,11 @@ pub use terminal::Terminal;
 
 /// A length of time as people read it: `85 ms`, `3.2 s`, `12 min 5 s`, `3 h 2 min`.
 pub fn duration(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded for people, and never negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rounded for people, and never negative"
+    )]
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1000.0),

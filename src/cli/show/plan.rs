@@ -10,7 +10,8 @@ use crate::model::Value;
 /// The plan for a reader.
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "plan of {} {}, made {}", plan.runbook, plan.version, plan.at.format("%Y-%m-%d %H:%M:%S UTC"));
+    let _ =
+        writeln!(text, "plan of {} {}, made {}", plan.runbook, plan.version, plan.at.format("%Y-%m-%d %H:%M:%S UTC"));
     for (name, value) in plan.params.as_object().into_iter().flatten() {
         let _ = writeln!(text, "  {name} = {}", inline(value));
     }
@@ -48,7 +49,11 @@ pub fn render(plan: &Plan) -> String {
         }
     }
     let taken_back: Vec<&str> = plan.steps.iter().filter(|step| step.undo).map(|step| step.name.as_str()).collect();
-    let way_back = if taken_back.is_empty() { "none: no step can be taken back".to_owned() } else { format!("undo of {}", taken_back.join(", ")) };
+    let way_back = if taken_back.is_empty() {
+        "none: no step can be taken back".to_owned()
+    } else {
+        format!("undo of {}", taken_back.join(", "))
+    };
     let _ = writeln!(text, "\nway back: {way_back}");
     let _ = write!(text, "digest {}", plan.digest);
     text

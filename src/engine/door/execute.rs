@@ -66,8 +66,7 @@ impl ExecuteDoor {
     pub fn open(closure: &Arc<Closure>, lane: String, stopped: Option<Arc<AtomicBool>>) -> Result<Self, Halt> {
         let run = &closure.run;
         let place = Lane { run: &run.lease.run, step: &closure.spec.name, phase: closure.phase, lane: &lane };
-        let cursor =
-            Cursor::open(&*run.engine.journal, &place, closure.from, closure.failed_at).map_err(halt)?;
+        let cursor = Cursor::open(&*run.engine.journal, &place, closure.from, closure.failed_at).map_err(halt)?;
         let place = Mutex::new(Place { cursor, seq: 0, ahead: None });
         Ok(Self { closure: Arc::clone(closure), lane, place, stopped })
     }
@@ -104,12 +103,8 @@ impl ExecuteDoor {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         place.seq += 1;
         let seq = place.seq;
-        let key = ActionKey {
-            step: self.closure.spec.name.clone(),
-            phase: self.closure.phase,
-            lane: self.lane.clone(),
-            seq,
-        };
+        let key =
+            ActionKey { step: self.closure.spec.name.clone(), phase: self.closure.phase, lane: self.lane.clone(), seq };
         let next = match place.ahead.take() {
             Some(recorded) => Some(recorded),
             None => self.fetch(&mut place)?,
@@ -133,11 +128,8 @@ impl ExecuteDoor {
         took: Duration,
         rows: Option<u64>,
     ) -> Result<(), Halt> {
-        let durability = if action.class == Recovery::Ask || took > LONG {
-            Durability::Synced
-        } else {
-            Durability::Unsynced
-        };
+        let durability =
+            if action.class == Recovery::Ask || took > LONG { Durability::Synced } else { Durability::Unsynced };
         let request = if action.class == Recovery::Read { action.request.clone() } else { Value::Null };
         let record = Record::Outcome {
             key: key.clone(),

@@ -20,12 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 impl ExecuteDoor {
     /// Settles what the journal left in doubt, and performs the action if it was not done.
-    pub(super) fn settle_recorded(
-        &self,
-        key: &ActionKey,
-        action: &Action,
-        recorded: &Recorded,
-    ) -> Result<Value, Stop> {
+    pub(super) fn settle_recorded(&self, key: &ActionKey, action: &Action, recorded: &Recorded) -> Result<Value, Stop> {
         if let Some(answer) = self.closure.run.state.decision(key, recorded.n) {
             match answer {
                 Answer::Done { output } => {
@@ -42,10 +37,8 @@ impl ExecuteDoor {
             let why = "nobody has said yet whether it was done".to_owned();
             return Err(Halt::InDoubt { key: key.clone(), action: action.title.clone(), why }.into());
         }
-        let doubt = Doubt {
-            holds: recorded.holds.clone(),
-            proof: recorded.intent.as_ref().map(|(_, proof)| proof.clone()),
-        };
+        let doubt =
+            Doubt { holds: recorded.holds.clone(), proof: recorded.intent.as_ref().map(|(_, proof)| proof.clone()) };
         match self.ask_world(key, recorded.attempts, action, &doubt)? {
             Some(value) => Ok(value),
             None => self.attempt(key, action, recorded.attempts + 1),
@@ -69,13 +62,7 @@ impl ExecuteDoor {
     }
 
     /// Asks the world: the value if it was done, `None` if it was not. What stays unknown stops the run.
-    fn ask_world(
-        &self,
-        key: &ActionKey,
-        attempt: u32,
-        action: &Action,
-        doubt: &Doubt,
-    ) -> Result<Option<Value>, Stop> {
+    fn ask_world(&self, key: &ActionKey, attempt: u32, action: &Action, doubt: &Doubt) -> Result<Option<Value>, Stop> {
         let run = &self.closure.run;
         let begun = Instant::now();
         let resolution = resolve(run, key, attempt, action, doubt)?;

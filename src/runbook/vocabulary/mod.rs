@@ -19,7 +19,7 @@ mod values;
 pub(crate) use call::Call;
 
 /// One argument or option of a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Param {
     /// Its name; an option of the options map is written `#{name}`.
     pub name: &'static str,
@@ -28,7 +28,7 @@ pub struct Param {
 }
 
 /// One word, as `runsheet words` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Word {
     /// As authors write it: `sql::exec`; a method of a step begins with a dot.
     pub name: &'static str,
