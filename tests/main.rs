@@ -3,6 +3,7 @@
 mod config;
 mod journal;
 mod postgres;
+mod program;
 mod process;
 mod report;
 mod runbook;

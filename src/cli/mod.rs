@@ -3,6 +3,8 @@
 mod catalog;
 mod commands;
 pub mod config;
+#[cfg(debug_assertions)]
+mod crash;
 mod error;
 mod given;
 mod out;

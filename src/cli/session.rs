@@ -114,6 +114,8 @@ impl Project {
             .map_err(|error| cannot("signals cannot be caught", error))?;
         let program = std::env::current_exe().map_err(|error| cannot("this program's own path is unknown", error))?;
         let journal = self.journal()?;
+        #[cfg(debug_assertions)]
+        let journal = super::crash::point(journal, &self.config.variables);
         let locks = self.locks()?;
         let effects = Effects::new(World {
             targets: self.config.targets.clone(),

@@ -18,7 +18,7 @@ fn a_held_run_is_refused_and_its_holder_named() {
     let locks = LockDir::new(folder.path()).unwrap();
     assert!(!locks.is_alive(&run()).unwrap());
     let lock = locks.try_run(&run()).unwrap().expect("free");
-    assert_eq!(lock.run(), run().as_str());
+    assert_eq!(lock.run(), &run());
     assert!(locks.is_alive(&run()).unwrap());
     assert!(locks.try_run(&run()).unwrap().is_none());
     let holder = locks.run_holder(&run()).unwrap();
@@ -38,7 +38,7 @@ fn any_key_is_a_safe_file_name_and_keys_do_not_meet() {
     let held: Vec<_> = keys.iter().map(|key| locks.try_target(key, run().as_str()).unwrap().expect("free")).collect();
     assert_eq!(held.iter().map(|lock| lock.identity()).collect::<Vec<_>>(), keys);
     assert_eq!(std::fs::read_dir(folder.path().join("locks")).unwrap().count(), keys.len());
-    assert_eq!(locks.target_holder("7412/16384").unwrap().run, run());
+    assert_eq!(locks.target_holder("7412/16384").unwrap().work, run().as_str());
     drop(held);
     assert_eq!(std::fs::read_dir(folder.path().join("locks")).unwrap().count(), 0, "nothing is left behind");
 }

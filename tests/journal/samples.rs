@@ -82,7 +82,7 @@ pub fn step_started(step: &str) -> Record {
 }
 
 pub fn step_ended(step: &str) -> Record {
-    let end = StepEnd::Done { output: json!({ "rows": 1 }) };
+    let end = StepEnd::Done { output: json!({ "rows": 1 }), checks: Vec::new() };
     Record::StepEnded { step: step.into(), phase: Phase::Perform, end, took_ms: 5 }
 }
 

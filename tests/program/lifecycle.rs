@@ -1,0 +1,168 @@
+//! The life of a run: resumed, undone, abandoned, approved, resolved, locked, taken over.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::project::Project;
+use crate::support::{Cluster, Database, wait_until};
+
+fn numbers() -> (Database, Project) {
+    let database = Cluster::shared().database("life");
+    database.sql("create table numbers (n int)");
+    let project = Project::on(&database);
+    (database, project)
+}
+
+const TWO_STEPS: &str = r#"
+step("one", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 1 }))
+    .undo(|made| sql::exec(params.app, "delete from numbers where n = 1", #{}, #{ rows: 1 }));
+step("two", || sql::exec(params.app, "insert into numbers values (1 / (select 3 - count(*) from numbers where n = 3))"))
+    .undo(|made| sql::exec(params.app, "delete from numbers where n <> 1"));
+"#;
+
+#[test]
+fn a_run_that_ends_well_says_so_as_one_json_object() {
+    let (_, project) = numbers();
+    project.runbook("two", TWO_STEPS);
+    let said = project.run(&["run", "two", "--json"]).with_code(0);
+    let object = said.json();
+    assert_eq!((&object["run"], &object["verdict"]), (&"two-1".into(), &"pass".into()));
+    assert_eq!(object["steps"][1]["state"], "done");
+    let head = object["journal_head"].as_str().expect("a head");
+    let audit = project.run(&["audit", "verify", "two-1", "--head", head]).with_code(0);
+    assert!(audit.out.starts_with("complete"), "{}", audit.out);
+}
+
+#[test]
+fn a_failed_step_is_tried_anew_on_resume_and_what_was_done_is_not_repeated() {
+    let (database, project) = numbers();
+    project.runbook("two", TWO_STEPS);
+    database.sql("insert into numbers values (3), (3), (3)");
+    project.run(&["run", "two"]).with_code(1).saying("division by zero").saying("next: runsheet resume two-1");
+    database.sql("delete from numbers where n = 3");
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select count(*) from numbers where n = 1"), "1");
+}
+
+#[test]
+fn undo_takes_the_steps_back_newest_first_and_is_one_way() {
+    let (database, project) = numbers();
+    project.runbook("two", TWO_STEPS);
+    database.sql("insert into numbers values (3), (3), (3)");
+    project.run(&["run", "two"]).with_code(1);
+    project.run(&["undo", "--why", "not today"]).with_code(0);
+    assert_eq!(database.sql("select string_agg(n::text, ',') from numbers"), "3,3,3");
+    project.run(&["resume", "two-1"]).with_code(2).saying("undone");
+    project.run(&["report", "two-1"]).with_code(0);
+}
+
+#[test]
+fn an_unfinished_run_keeps_the_lock_across_runbooks_until_it_is_abandoned() {
+    let (database, project) = numbers();
+    project.runbook("two", TWO_STEPS);
+    project.runbook("other", "step(\"look\", || sql::value(params.app, \"select 1\"));");
+    database.sql("insert into numbers values (3), (3), (3)");
+    project.run(&["run", "two"]).with_code(1);
+    project.run(&["run", "other"]).with_code(7).saying("two-1").saying("next: runsheet resume two-1");
+    project.run(&["abandon", "--why", "a test"]).with_code(0);
+    project.run(&["run", "other"]).with_code(0);
+    let listed = project.run(&["runs", "--json"]).json();
+    assert_eq!(listed[1]["state"], "abandoned");
+}
+
+#[test]
+fn cron_gives_up_the_unfinished_run_if_it_says_so() {
+    let (database, project) = numbers();
+    project.runbook("two", TWO_STEPS);
+    database.sql("insert into numbers values (3), (3), (3)");
+    project.run(&["run", "two"]).with_code(1);
+    database.sql("delete from numbers where n = 3");
+    project.run(&["run", "two", "--if-unfinished", "abandon"]).with_code(0);
+    assert_eq!(project.run(&["runs", "--json"]).json()[0]["run"], "two-2");
+}
+
+#[test]
+fn an_approval_is_waited_for_and_given_from_another_terminal() {
+    let (database, project) = numbers();
+    project.runbook(
+        "ask",
+        r#"step("ask", || { flow::approve("Really?"); sql::exec(params.app, "insert into numbers values (7)", #{}, #{ rows: 1 }) });"#,
+    );
+    project.run(&["run", "ask"]).with_code(5).saying("next: runsheet approve ask-1");
+    project.run(&["resume"]).with_code(5);
+    project.run(&["approve", "--why", "looks right"]).with_code(0);
+    assert_eq!(database.sql("select count(*) from numbers"), "0");
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select count(*) from numbers"), "1");
+}
+
+#[test]
+fn a_command_cut_off_in_the_middle_is_unknown_until_a_person_resolves_it() {
+    let (_, project) = numbers();
+    project.runbook("cmd", r#"step("cmd", || command::run(["sh", "-c", "echo once >> made"]).code);"#);
+    let mut killed = 0;
+    for write in 4..8 {
+        let said = project.run_with("RUNSHEET_CRASH", &format!("after:{write}"), &["run", "cmd"]);
+        if said.code == 0 {
+            break;
+        }
+        let resumed = project.run(&["resume"]);
+        if resumed.code == 6 {
+            killed += 1;
+            assert!(resumed.err.contains("next: runsheet resolve"), "{}", resumed.err);
+            project.run(&["resume"]).with_code(6);
+            project.run(&["resolve", "--as", "done", "--output", r#"{"code":0}"#, "--why", "I looked"]).with_code(0);
+            project.run(&["resume"]).with_code(0);
+        } else {
+            assert_eq!(resumed.code, 0, "{}", resumed.err);
+        }
+    }
+    assert!(killed > 0, "no kill fell between intent and outcome");
+}
+
+#[test]
+fn a_stopped_engine_whose_run_was_taken_over_is_refused_its_next_change() {
+    let (database, project) = numbers();
+    project.runbook(
+        "slow",
+        r#"step("slow", || { for n in range(0, 8) { sql::exec(params.app, "insert into numbers select {{ n }} from pg_sleep(0.2)", #{ n: n }, #{ rows: 1 }); } });"#,
+    );
+    let first = project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    wait_until("the first rows", || database.sql("select count(*) from numbers") >= "2".to_owned());
+    let pid = Pid::from_raw(first.id().cast_signed()).expect("a pid");
+    kill_process(pid, Signal::STOP).expect("it is stopped");
+    project.run(&["resume"]).with_code(7).saying("is being worked on");
+    project.run(&["resume", "--take-over"]).with_code(0);
+    kill_process(pid, Signal::CONT).expect("it goes on");
+    let said = super::project::Said::from(first.wait_with_output().expect("it ends"));
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2,3,4,5,6,7");
+    project.run(&["audit", "verify"]).with_code(0);
+}
+
+#[test]
+fn two_engines_started_at_once_on_one_database_do_not_both_run() {
+    let (database, project) = numbers();
+    project.runbook("slow", r#"step("slow", || sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.5)"));"#);
+    let start = || project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let codes: Vec<_> = [start(), start()].map(|child| super::project::Said::from(child.wait_with_output().expect("it ends")).code).into();
+    assert!(codes.contains(&0) && codes.contains(&7), "{codes:?}");
+    assert_eq!(database.sql("select count(*) from numbers"), "1");
+}
+
+#[test]
+fn an_interrupted_run_says_how_to_go_on_and_does() {
+    let (database, project) = numbers();
+    project.runbook(
+        "slow",
+        r#"step("slow", || { for n in range(0, 5) { sql::exec(params.app, "insert into numbers select {{ n }} from pg_sleep(0.2)", #{ n: n }, #{ rows: 1 }); } });"#,
+    );
+    let child = project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    wait_until("the first row", || database.sql("select count(*) from numbers") >= "1".to_owned());
+    kill_process(Pid::from_raw(child.id().cast_signed()).expect("a pid"), Signal::TERM).expect("it is asked to stop");
+    let said = super::project::Said::from(child.wait_with_output().expect("it ends"));
+    said.with_code(130).saying("next: runsheet resume slow-1");
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2,3,4");
+}

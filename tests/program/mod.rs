@@ -1,0 +1,5 @@
+//! The whole program, run as people run it: real processes, a real PostgreSQL, exit codes and words.
+
+mod kills;
+mod lifecycle;
+pub mod project;
