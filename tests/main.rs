@@ -1,5 +1,6 @@
 //! The whole suite, in one binary so that it links once.
 
 mod config;
+mod layers;
 mod process;
 mod support;
