@@ -2,9 +2,10 @@
 
 mod config;
 mod journal;
+mod layers;
 mod postgres;
-mod program;
 mod process;
+mod program;
 mod report;
 mod runbook;
 mod support;

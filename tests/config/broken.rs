@@ -97,3 +97,19 @@ fn passwords_are_handed_over_as_written_and_as_meant() {
         assert!(passwords.contains(&format!("password of t={wanted}")), "{passwords:?}");
     }
 }
+
+proptest::proptest! {
+    // A failing case prints its seed and is kept nowhere: the input itself is shown.
+    #![proptest_config(proptest::test_runner::Config { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(
+        toml in "(\\[|\\]|targets|env|\\.|t|=|url|'|\"|\\$\\{|\\}|A|postgres://|@|:|/|\\?|%|ü|\n| ){0,30}",
+        env in "(A|=|'|\"|`|\\\\|\\$|#|export |ü|\u{FEFF}|\r|\n| ){0,30}",
+        url in "(postgres://|u|:|@|/|%|4|\\?|host=|,|\\[|\\]|&|=|ü|sslmode=|password=){0,20}",
+    ) {
+        let _ = Project::new(&toml).with(".env", &env).load();
+        let config = Project::new("[targets.t]\nurl = '${U}'\n").var("U", &url).loaded();
+        let _ = config.target("t");
+    }
+}

@@ -83,7 +83,7 @@ async fn when_engine_and_supervisor_are_killed_the_next_engine_ends_what_is_left
 }
 
 #[tokio::test]
-async fn an_engine_that_is_only_stopped_keeps_its_command() {
+async fn the_command_of_a_stopped_engine_is_ended_by_the_engine_that_takes_over() {
     let bench = Bench::new();
     let (mut engine, tree, holds) = engine(&bench).await;
     kill("-STOP", engine.id());

@@ -17,7 +17,7 @@ use super::session::{GRACE, Session};
 use super::supervise::{Launch, Order, Report};
 
 /// How long output may still arrive once the command is over: a daemon that it left behind may hold the pipes for ever.
-const LATE_OUTPUT: Duration = Duration::from_millis(500);
+const LATE_OUTPUT: Duration = Duration::from_secs(1);
 
 /// How long a supervisor may take to end its session before that is done for it.
 const ENDING: Duration = Duration::from_secs(15);

@@ -1,0 +1,24 @@
+# What people type; .ci/run does the same on a clean machine.
+
+CARGO ?= cargo
+
+.PHONY: all test lint licences bench
+
+all: lint test
+
+# The whole suite: real PostgreSQL, real processes. `make test ONLY=process` runs the tests whose name contains it.
+test:
+	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --lib --bins --tests -- $(ONLY)
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# Needs cargo-deny: `cargo install --locked cargo-deny`.
+licences:
+	$(CARGO) deny --locked check licenses bans sources
+
+# Ratios against a named peer, never a test.
+bench:
+	$(CARGO) bench --locked
