@@ -147,7 +147,7 @@ fn code_only(source: &str) -> String {
         .flat_map(|(at, found)| first_names(&code[at + found.len()..]))
         .map(|name| format!(" std::{name} "))
         .collect();
-    code + &grouped.concat()
+    code + grouped.concat().as_str()
 }
 
 fn string_end(text: &str) -> usize {
