@@ -205,7 +205,8 @@ fn crash(cluster: &Cluster, database: &Database, immediate: bool) {
         cluster.start_again();
         return;
     }
-    let mut victim = database.psql("select pg_sleep(600)").spawn().expect("psql runs");
+    let mut victim =
+        database.psql("select pg_sleep(600)").stderr(std::process::Stdio::null()).spawn().expect("psql runs");
     let sleeping = || database.sql("select pid from pg_stat_activity where wait_event = 'PgSleep'");
     wait_until("the victim sleeps", || !sleeping().is_empty());
     cluster.crash_backend(sleeping().parse().expect("a pid"));

@@ -40,7 +40,9 @@ pub fn config(target: &Target) -> Result<Config, Fault> {
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(broken("it does not begin with postgresql://"));
     }
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    // A question mark before the host is part of the password.
+    let host = url.find('@').unwrap_or(0);
+    let (base, query) = url[host..].find('?').map_or((url, ""), |mark| (&url[..host + mark], &url[host + mark + 1..]));
     let kept: Vec<&str> =
         query.split('&').filter(|pair| KNOWN.contains(&pair.split('=').next().unwrap_or_default())).collect();
     // The parser names the key that it could not read, never its value.
