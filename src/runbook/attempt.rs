@@ -3,6 +3,7 @@
 //! Rhai's `try` also catches mistakes of the runbook and, in a preview, a condition on something unknown, which
 //! would preview the wrong branch. It is switched off, and this stands in its place under the same name.
 
+use super::failure::Carried;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, LexError, ParseError, ParseErrorType, Position};
 
 /// Registers it.
@@ -30,7 +31,8 @@ pub(crate) fn register(engine: &mut Engine) {
             };
             Ok(Some(next.into()))
         },
-        false,
+        // The error's name is found by name, so lookups must not count places on the stack.
+        true,
         |context, parts, state| {
             let error = match context.eval_expression_tree(&parts[0]) {
                 Ok(_) => return Ok(Dynamic::UNIT),
@@ -51,10 +53,18 @@ pub(crate) fn register(engine: &mut Engine) {
     );
 }
 
+/// The names that `catch (name)` gives in a text: the parser, strict about variables, must know them beforehand.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split("catch").skip(1).filter_map(|rest| {
+        let name = rest.trim_start().strip_prefix('(')?.split(')').next()?.trim();
+        rhai::is_valid_identifier(name).then_some(name)
+    })
+}
+
 /// What was thrown, if a script may catch it.
 fn thrown(error: &EvalAltResult) -> Option<Dynamic> {
     match error {
-        EvalAltResult::ErrorRuntime(value, _) => Some(value.clone()),
+        EvalAltResult::ErrorRuntime(value, _) => (!value.is::<Carried>()).then(|| value.clone()),
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => thrown(inner),
         _ => None,
     }

@@ -34,6 +34,9 @@ pub(crate) fn parser() -> Engine {
     engine.set_max_string_size(MAX_TEXT);
     engine.disable_symbol("eval").disable_symbol("switch");
     attempt::register(&mut engine);
+    for family in vocabulary::families() {
+        engine.register_static_module(family, rhai::Shared::new(rhai::Module::new()));
+    }
     engine
 }
 
@@ -87,7 +90,7 @@ fn refuse(engine: &mut Engine) {
 /// Parses one file. The names that are resolved when read are known to it.
 pub(crate) fn compile(engine: &Engine, path: &str, text: &str) -> Result<AST, ParseError> {
     let mut scope = Scope::new();
-    for name in RESOLVED {
+    for name in RESOLVED.into_iter().chain(attempt::names(text)) {
         scope.push_constant(name, ());
     }
     let mut ast = engine.compile_with_scope(&scope, text)?;

@@ -101,6 +101,7 @@ pub fn load(sources: &Sources) -> Result<Runbook, Vec<Diagnostic>> {
         match profile::compile(&parser, path, text) {
             Ok(ast) => {
                 walk::collect(path, &ast, &mut facts);
+                facts.caught.extend(super::attempt::names(text).map(str::to_owned));
                 asts.insert(path.clone(), ast);
             }
             Err(error) => problems.push(frames::parse_error(path, &sources.text(path), &error)),
@@ -134,12 +135,15 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
     engine.register_type_with_name::<Lookup>("runbook value");
     let owner = Arc::clone(book);
     engine.register_indexer_get(move |lookup: &mut Lookup, key: ImmutableString| lookup.get(&key, &owner));
+    let owner = Arc::clone(book);
     #[expect(deprecated, reason = "marked volatile by rhai, whose version is pinned")]
-    engine.on_var(|name, _, _| {
+    engine.on_var(move |name, _, context| {
         let found = match name {
             "params" => Lookup::Params,
             "done" => Lookup::Done,
             "took" => Lookup::Took,
+            // A closure captures what its `catch` names before there is an error.
+            _ if owner.facts.caught.contains(name) && !context.scope().contains(name) => return Ok(Some(Dynamic::UNIT)),
             _ => return Ok(None),
         };
         // Closures capture it when they are made, at the top level; it is only looked into once a step runs.

@@ -19,6 +19,8 @@ pub(crate) struct Function {
 pub(crate) struct Facts {
     /// Every text that stands in the file as one literal.
     pub literals: HashSet<String>,
+    /// Names that a `catch` gives to its error.
+    pub caught: HashSet<String>,
     pub functions: BTreeMap<String, Function>,
 }
 
