@@ -3,8 +3,19 @@
 //! Rhai's `try` also catches mistakes of the runbook and, in a preview, a condition on something unknown, which
 //! would preview the wrong branch. It is switched off, and this stands in its place under the same name.
 
+use std::cell::RefCell;
+
 use super::failure::Carried;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, LexError, ParseError, ParseErrorType, Position};
+
+thread_local! {
+    static CAUGHT: RefCell<Vec<(String, Dynamic)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The error that a handler now running calls by this name.
+pub(crate) fn caught(name: &str) -> Option<Dynamic> {
+    CAUGHT.with_borrow(|caught| caught.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+}
 
 /// Registers it.
 pub(crate) fn register(engine: &mut Engine) {
@@ -31,23 +42,25 @@ pub(crate) fn register(engine: &mut Engine) {
             };
             Ok(Some(next.into()))
         },
-        // The error's name is found by name, so lookups must not count places on the stack.
-        true,
+        false,
         |context, parts, state| {
             let error = match context.eval_expression_tree(&parts[0]) {
                 Ok(_) => return Ok(Dynamic::UNIT),
                 Err(error) => error,
             };
             let Some(value) = thrown(&error) else { return Err(error) };
-            let depth = context.scope().len();
             let named = state.as_bool().unwrap_or_default();
-            if named && let Some(name) = parts[1].get_string_value() {
-                let name = name.to_owned();
-                context.scope_mut().push_dynamic(name, value);
-            }
             let handler = &parts[usize::from(named) + 1];
+            let name = if named { parts[1].get_string_value().unwrap_or_default().to_owned() } else { String::new() };
+            // Rhai counts variables from the top of its stack, so nothing may be pushed there: the error is lent the
+            // place of a variable of its name, or is found by `caught`.
+            let lent = context.scope_mut().get_mut(&name).map(|place| std::mem::replace(place, value.clone()));
+            CAUGHT.with_borrow_mut(|caught| caught.push((name.clone(), value)));
             let result = context.eval_expression_tree(handler);
-            context.scope_mut().rewind(depth);
+            CAUGHT.with_borrow_mut(Vec::pop);
+            if let (Some(lent), Some(place)) = (lent, context.scope_mut().get_mut(&name)) {
+                *place = lent;
+            }
             result.map(|_| Dynamic::UNIT)
         },
     );

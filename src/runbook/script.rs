@@ -47,7 +47,6 @@ impl Book {
 pub struct Runbook {
     pub(crate) book: Arc<Book>,
     engine: Engine,
-    ast: AST,
     declaration: Declaration,
     steps: Vec<StepDraft>,
 }
@@ -62,10 +61,6 @@ impl Runbook {
     /// The text it was loaded from.
     pub fn sources(&self) -> &Sources {
         &self.book.sources
-    }
-
-    pub(crate) fn ast(&self) -> &AST {
-        &self.ast
     }
 
     pub(crate) fn asts(&self) -> impl Iterator<Item = (&String, &AST)> {
@@ -126,7 +121,7 @@ pub fn load(sources: &Sources) -> Result<Runbook, Vec<Diagnostic>> {
         .and_then(|()| declare::finish(&draft))
         .map_err(|error| vec![frames::diagnostic(&book.sources, &error)])?;
     let _ = book.declaration.set(declaration.clone());
-    Ok(Runbook { book, engine, ast, declaration, steps: draft.steps })
+    Ok(Runbook { book, engine, declaration, steps: draft.steps })
 }
 
 /// Registers how imports and the resolved names work.
@@ -143,7 +138,9 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
             "done" => Lookup::Done,
             "took" => Lookup::Took,
             // A closure captures what its `catch` names before there is an error.
-            _ if owner.facts.caught.contains(name) && !context.scope().contains(name) => return Ok(Some(Dynamic::UNIT)),
+            _ if owner.facts.caught.contains(name) && !context.scope().contains(name) => {
+                return Ok(Some(super::attempt::caught(name).unwrap_or(Dynamic::UNIT)));
+            }
             _ => return Ok(None),
         };
         // Closures capture it when they are made, at the top level; it is only looked into once a step runs.

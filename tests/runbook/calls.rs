@@ -83,10 +83,13 @@ fn a_probe_is_called_by_its_name() {
 #[test]
 fn try_sees_the_variables_around_it() {
     assert_eq!(
-        value("let a = 1; let f = |x| { let b = x; try { b += a; throw b; } catch (e) { let g = || e + b; g.call() + 100 } b }; try { a += 1; } catch { a = 50; }; [f.call(5), a]"),
+        value(
+            "let a = 1; let f = |x| { let b = x; try { b += a; throw b; } catch (e) { let g = || e + b; g.call() + 100 } b }; try { a += 1; } catch { a = 50; }; [f.call(5), a]"
+        ),
         json!([7, 2])
     );
-    let text = "fn risky(n) { let m = n + 1; try { throw #{ code: `c${m}` }; } catch (problem) { return problem.code; } 0 }\n";
+    let text =
+        "fn risky(n) { let m = n + 1; try { throw #{ code: `c${m}` }; } catch (problem) { return problem.code; } 0 }\n";
     assert_eq!(perform(&(text.to_owned() + with_step("risky(1)").as_str()), Desk::new()).0.unwrap(), json!("c2"));
 }
 

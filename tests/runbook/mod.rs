@@ -2,3 +2,6 @@
 
 mod calls;
 mod desk;
+mod lint;
+mod sql;
+mod traps;
