@@ -60,7 +60,11 @@ fn unknowable(error: &EvalAltResult) -> Option<String> {
         _ => return None,
     };
     let named = crate::model::unknown::first(text).map(str::to_owned);
-    named.or_else(|| text.contains(unknown::TYPE_NAME).then(stage::last_touched).flatten())
+    named.or_else(|| {
+        (text.contains(unknown::TYPE_NAME) || text.contains(std::any::type_name::<unknown::Unknown>()))
+            .then(stage::last_touched)
+            .flatten()
+    })
 }
 
 fn diagnostic_of(sources: &Sources, error: &EvalAltResult, stop: &Stop) -> Diagnostic {
@@ -140,6 +144,9 @@ fn parse_message(kind: &ParseErrorType) -> String {
     match kind {
         ParseErrorType::VariableUndefined(name) => format!("there is no variable or function `{name}`"),
         ParseErrorType::ModuleUndefined(name) => format!("there is no family of words and no import `{name}`"),
+        ParseErrorType::ForbiddenVariable(name) => {
+            format!("`{name}` is the run's own and cannot be the name of a variable")
+        }
         ParseErrorType::Reserved(name) => format!("`{name}` is a keyword and cannot be used here"),
         other => other.to_string(),
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod desk;
+mod examples;
 mod lint;
 mod sql;
 mod traps;

@@ -53,7 +53,8 @@ fn captured_values_are_frozen() {
     let text = "let list = [1];\n".to_owned() + with_step("let mine = list; mine.push(2); mine").as_str();
     assert_eq!(perform(&text, Desk::new()).0.unwrap(), json!([1, 2]));
     let text = "let list = [1];\n".to_owned() + with_step("list.push(2); list").as_str();
-    assert!(perform(&text, Desk::new()).0.unwrap_err().shown.contains("captured from outside"));
+    assert!(shown(&book(&text).unwrap_err()).contains("cannot be changed in it"));
+    assert!(shown(&book(&with_step("let done = 1; done")).unwrap_err()).contains("the run's own"));
 }
 
 fn later(text: &str) -> Result<Value, Stop> {
