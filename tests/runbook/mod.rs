@@ -4,5 +4,6 @@ mod calls;
 mod desk;
 mod examples;
 mod lint;
+mod realistic;
 mod sql;
 mod traps;
