@@ -25,14 +25,14 @@ step("choose", || {
     let current = sql::value(params.app, "select current_user");
     let others = params.roles.filter(|role| role != current);
     gate::that("two roles", others.len() == 1, `${others.len()} to choose from`);
-    #{ old: current, new: others[0] }
+    #{ old: current, next: others[0] }
 });
 step("password", || {
     let pw = random::password(32);
-    sql::exec(params.app, "alter role {{ role | ident }} password {{ pw | scram }}", #{ role: done.choose.new, pw: pw });
+    sql::exec(params.app, "alter role {{ role | ident }} password {{ pw | scram }}", #{ role: done.choose.next, pw: pw });
     pw
 });
-step("publish", || command::run(["deploy", "--role", done.choose.new], #{ env: #{ PGPASSWORD: done.password }, repeatable: true }))
+step("publish", || command::run(["deploy", "--role", done.choose.next], #{ env: #{ PGPASSWORD: done.password }, repeatable: true }))
     .undo(|made| command::run(["deploy", "--role", done.choose.old], #{ repeatable: true }));
 step("settle", || flow::wait_until(params.settle, || sessions(done.choose.old) == 0))
     .point_of_no_return("the old role is closed next");
@@ -71,7 +71,7 @@ fn a_rotation_keeps_the_password_a_handle() {
     let desk = || Desk::new().param("roles", json!(["app_a", "app_b"])).param("settle", json!(300.0));
     let (chosen, _) = call(&book, 0, Phase::Perform, None, desk().answers(json!("app_a")));
     let chosen = chosen.unwrap();
-    assert_eq!(chosen, json!({ "old": "app_a", "new": "app_b" }));
+    assert_eq!(chosen, json!({ "old": "app_a", "next": "app_b" }));
     let pw = secret::handle("random-1");
     let (made, asked) = call(&book, 1, Phase::Perform, None, desk().done("choose", chosen.clone()).answers(json!(pw)));
     assert_eq!(made.unwrap(), json!(pw));
