@@ -3,7 +3,19 @@
 //! Rhai's `try` also catches mistakes of the runbook and, in a preview, a condition on something unknown, which
 //! would preview the wrong branch. It is switched off, and this stands in its place under the same name.
 
+use std::cell::RefCell;
+
+use super::failure::Carried;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, LexError, ParseError, ParseErrorType, Position};
+
+thread_local! {
+    static CAUGHT: RefCell<Vec<(String, Dynamic)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The error that a handler now running calls by this name.
+pub(crate) fn caught(name: &str) -> Option<Dynamic> {
+    CAUGHT.with_borrow(|caught| caught.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+}
 
 /// Registers it.
 pub(crate) fn register(engine: &mut Engine) {
@@ -37,24 +49,35 @@ pub(crate) fn register(engine: &mut Engine) {
                 Err(error) => error,
             };
             let Some(value) = thrown(&error) else { return Err(error) };
-            let depth = context.scope().len();
             let named = state.as_bool().unwrap_or_default();
-            if named && let Some(name) = parts[1].get_string_value() {
-                let name = name.to_owned();
-                context.scope_mut().push_dynamic(name, value);
-            }
             let handler = &parts[usize::from(named) + 1];
+            let name = if named { parts[1].get_string_value().unwrap_or_default().to_owned() } else { String::new() };
+            // Rhai counts variables from the top of its stack, so nothing may be pushed there: the error is lent the
+            // place of a variable of its name, or is found by `caught`.
+            let lent = context.scope_mut().get_mut(&name).map(|place| std::mem::replace(place, value.clone()));
+            CAUGHT.with_borrow_mut(|caught| caught.push((name.clone(), value)));
             let result = context.eval_expression_tree(handler);
-            context.scope_mut().rewind(depth);
+            CAUGHT.with_borrow_mut(Vec::pop);
+            if let (Some(lent), Some(place)) = (lent, context.scope_mut().get_mut(&name)) {
+                *place = lent;
+            }
             result.map(|_| Dynamic::UNIT)
         },
     );
 }
 
+/// The names that `catch (name)` gives in a text: the parser, strict about variables, must know them beforehand.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split("catch").skip(1).filter_map(|rest| {
+        let name = rest.trim_start().strip_prefix('(')?.split(')').next()?.trim();
+        rhai::is_valid_identifier(name).then_some(name)
+    })
+}
+
 /// What was thrown, if a script may catch it.
 fn thrown(error: &EvalAltResult) -> Option<Dynamic> {
     match error {
-        EvalAltResult::ErrorRuntime(value, _) => Some(value.clone()),
+        EvalAltResult::ErrorRuntime(value, _) => (!value.is::<Carried>()).then(|| value.clone()),
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => thrown(inner),
         _ => None,
     }

@@ -76,7 +76,9 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
 /// Takes a closure for later: what it captured is frozen, so that a resume which skips a step sees the same.
 pub(crate) fn keep(call: &Call<'_>, closure: FnPtr, most: usize) -> Result<Body, Error> {
     let mut closure = closure;
-    let curry: Vec<Dynamic> = closure.curry().iter().map(|value| value.flatten_clone().into_read_only()).collect();
+    // Nothing is left writable but the empty place that a `catch` will lend its error.
+    let frozen = |value: Dynamic| if value.is_unit() { value } else { value.into_read_only() };
+    let curry: Vec<Dynamic> = closure.curry().iter().map(|value| frozen(value.flatten_clone())).collect();
     let captured = curry.len();
     let Some(params) = call.book.params_of(closure.fn_name()) else {
         closure.set_curry(curry);

@@ -1,4 +1,7 @@
-//! How a stop travels through a script: a fault as an error that `try` can catch, a halt as one that it cannot.
+//! How a stop travels through a script: a fault as an error that `try` can catch, everything else past it.
+//!
+//! All travel as Rhai's run-time errors, the only ones whose places it keeps on the way; our own `try` tells them
+//! apart.
 
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
@@ -8,25 +11,25 @@ use crate::model::script::Location;
 
 type Error = Box<EvalAltResult>;
 
-/// A stop inside a termination, which no script can catch.
+/// A stop that no script can catch.
 #[derive(Clone, Debug)]
 pub(crate) struct Carried(pub Stop, pub Option<Location>);
 
 /// A halt as an error of Rhai.
 pub(crate) fn halt(halt: Halt) -> Error {
-    EvalAltResult::ErrorTerminated(Dynamic::from(Carried(Stop::Halted(halt), None)), Position::NONE).into()
+    EvalAltResult::ErrorRuntime(Dynamic::from(Carried(Stop::Halted(halt), None)), Position::NONE).into()
 }
 
 /// A mistake in the runbook as an error of Rhai. It is not for `try`: mending it needs an editor.
 pub(crate) fn misuse(message: impl Into<String>) -> Error {
     let fault = Fault::fatal("script.misuse", message);
-    EvalAltResult::ErrorTerminated(Dynamic::from(Carried(Stop::Failed(fault), None)), Position::NONE).into()
+    EvalAltResult::ErrorRuntime(Dynamic::from(Carried(Stop::Failed(fault), None)), Position::NONE).into()
 }
 
 /// The same with a way out.
 pub(crate) fn misuse_hinted(message: impl Into<String>, hint: impl Into<String>) -> Error {
     let fault = Fault::fatal("script.misuse", message).hinted(hint);
-    EvalAltResult::ErrorTerminated(Dynamic::from(Carried(Stop::Failed(fault), None)), Position::NONE).into()
+    EvalAltResult::ErrorRuntime(Dynamic::from(Carried(Stop::Failed(fault), None)), Position::NONE).into()
 }
 
 /// A stop of the door as an error of Rhai.
@@ -78,5 +81,5 @@ pub(crate) fn thrown(value: &Dynamic) -> Fault {
 pub(crate) fn template(message: String, file: Option<&str>, line: usize, column: usize) -> Error {
     let fault = Fault::fatal("template", message);
     let at = file.filter(|_| line > 0).map(|file| Location { file: file.to_owned(), line, column: column.max(1) });
-    EvalAltResult::ErrorTerminated(Dynamic::from(Carried(Stop::Failed(fault), at)), Position::NONE).into()
+    EvalAltResult::ErrorRuntime(Dynamic::from(Carried(Stop::Failed(fault), at)), Position::NONE).into()
 }

@@ -37,11 +37,9 @@ fn innermost(error: &EvalAltResult) -> &EvalAltResult {
 /// Why a script stopped.
 pub(crate) fn stop(error: &EvalAltResult) -> Stop {
     match innermost(error) {
-        EvalAltResult::ErrorTerminated(token, _) => match token.read_lock::<Carried>() {
-            Some(carried) => carried.0.clone(),
-            None => Stop::Failed(Fault::fatal("script.stopped", "the script was stopped")),
-        },
-        EvalAltResult::ErrorRuntime(value, _) => Stop::Failed(thrown(value)),
+        EvalAltResult::ErrorRuntime(value, _) => {
+            value.read_lock::<Carried>().map_or_else(|| Stop::Failed(thrown(value)), |carried| carried.0.clone())
+        }
         inner => match unknowable(inner) {
             Some(after) => Stop::Halted(Halt::Unknowable { after }),
             None => Stop::Failed(Fault::fatal("script.error", message(inner))),
@@ -62,7 +60,11 @@ fn unknowable(error: &EvalAltResult) -> Option<String> {
         _ => return None,
     };
     let named = crate::model::unknown::first(text).map(str::to_owned);
-    named.or_else(|| text.contains(unknown::TYPE_NAME).then(stage::last_touched).flatten())
+    named.or_else(|| {
+        (text.contains(unknown::TYPE_NAME) || text.contains(std::any::type_name::<unknown::Unknown>()))
+            .then(stage::last_touched)
+            .flatten()
+    })
 }
 
 fn diagnostic_of(sources: &Sources, error: &EvalAltResult, stop: &Stop) -> Diagnostic {
@@ -75,6 +77,12 @@ fn diagnostic_of(sources: &Sources, error: &EvalAltResult, stop: &Stop) -> Diagn
     let mut found = Diagnostic::error(code, clean(&message));
     if let Some(hint) = hint {
         found = found.hinted(clean(&hint));
+    }
+    if let EvalAltResult::ErrorRuntime(value, _) = innermost(error)
+        && let Some(at) = value.read_lock::<Carried>().and_then(|carried| carried.1.clone())
+    {
+        let text = sources.text(&at.file);
+        found = found.at(at, "", text);
     }
     for (depth, (file, at, label)) in places.into_iter().rev().enumerate() {
         let label = if depth == 0 { clean(&short(&message)) } else { label };
@@ -136,6 +144,9 @@ fn parse_message(kind: &ParseErrorType) -> String {
     match kind {
         ParseErrorType::VariableUndefined(name) => format!("there is no variable or function `{name}`"),
         ParseErrorType::ModuleUndefined(name) => format!("there is no family of words and no import `{name}`"),
+        ParseErrorType::ForbiddenVariable(name) => {
+            format!("`{name}` is the run's own and cannot be the name of a variable")
+        }
         ParseErrorType::Reserved(name) => format!("`{name}` is a keyword and cannot be used here"),
         other => other.to_string(),
     }
@@ -157,7 +168,8 @@ fn parse_hint(kind: &ParseErrorType) -> Option<String> {
         ParseErrorType::Reserved(name) => Some(format!("as a column, read it as row[\"{name}\"]")),
         ParseErrorType::VariableUndefined(name) => {
             let known: Vec<String> = profile::RESOLVED.iter().map(ToString::to_string).collect();
-            Some(super::vocabulary::did_you_mean(name, &known)).filter(|hint| !hint.is_empty())
+            let near = super::vocabulary::did_you_mean(name, &known);
+            near.strip_prefix(", ").map(str::to_owned)
         }
         _ => None,
     }

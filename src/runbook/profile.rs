@@ -34,6 +34,12 @@ pub(crate) fn parser() -> Engine {
     engine.set_max_string_size(MAX_TEXT);
     engine.disable_symbol("eval").disable_symbol("switch");
     attempt::register(&mut engine);
+    // A variable of such a name would never be read.
+    #[expect(deprecated, reason = "marked volatile by rhai, whose version is pinned")]
+    engine.on_def_var(|_, variable, _| Ok(!RESOLVED.contains(&variable.name())));
+    for family in vocabulary::families() {
+        engine.register_static_module(family, rhai::Shared::new(rhai::Module::new()));
+    }
     engine
 }
 
@@ -87,7 +93,7 @@ fn refuse(engine: &mut Engine) {
 /// Parses one file. The names that are resolved when read are known to it.
 pub(crate) fn compile(engine: &Engine, path: &str, text: &str) -> Result<AST, ParseError> {
     let mut scope = Scope::new();
-    for name in RESOLVED {
+    for name in RESOLVED.into_iter().chain(attempt::names(text)) {
         scope.push_constant(name, ());
     }
     let mut ast = engine.compile_with_scope(&scope, text)?;

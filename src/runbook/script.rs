@@ -47,7 +47,6 @@ impl Book {
 pub struct Runbook {
     pub(crate) book: Arc<Book>,
     engine: Engine,
-    ast: AST,
     declaration: Declaration,
     steps: Vec<StepDraft>,
 }
@@ -62,10 +61,6 @@ impl Runbook {
     /// The text it was loaded from.
     pub fn sources(&self) -> &Sources {
         &self.book.sources
-    }
-
-    pub(crate) fn ast(&self) -> &AST {
-        &self.ast
     }
 
     pub(crate) fn asts(&self) -> impl Iterator<Item = (&String, &AST)> {
@@ -101,6 +96,7 @@ pub fn load(sources: &Sources) -> Result<Runbook, Vec<Diagnostic>> {
         match profile::compile(&parser, path, text) {
             Ok(ast) => {
                 walk::collect(path, &ast, &mut facts);
+                facts.caught.extend(super::attempt::names(text).map(str::to_owned));
                 asts.insert(path.clone(), ast);
             }
             Err(error) => problems.push(frames::parse_error(path, &sources.text(path), &error)),
@@ -125,7 +121,7 @@ pub fn load(sources: &Sources) -> Result<Runbook, Vec<Diagnostic>> {
         .and_then(|()| declare::finish(&draft))
         .map_err(|error| vec![frames::diagnostic(&book.sources, &error)])?;
     let _ = book.declaration.set(declaration.clone());
-    Ok(Runbook { book, engine, ast, declaration, steps: draft.steps })
+    Ok(Runbook { book, engine, declaration, steps: draft.steps })
 }
 
 /// Registers how imports and the resolved names work.
@@ -134,12 +130,17 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
     engine.register_type_with_name::<Lookup>("runbook value");
     let owner = Arc::clone(book);
     engine.register_indexer_get(move |lookup: &mut Lookup, key: ImmutableString| lookup.get(&key, &owner));
+    let owner = Arc::clone(book);
     #[expect(deprecated, reason = "marked volatile by rhai, whose version is pinned")]
-    engine.on_var(|name, _, _| {
+    engine.on_var(move |name, _, context| {
         let found = match name {
             "params" => Lookup::Params,
             "done" => Lookup::Done,
             "took" => Lookup::Took,
+            // A closure captures what its `catch` names before there is an error.
+            _ if owner.facts.caught.contains(name) && !context.scope().contains(name) => {
+                return Ok(Some(super::attempt::caught(name).unwrap_or(Dynamic::UNIT)));
+            }
             _ => return Ok(None),
         };
         // Closures capture it when they are made, at the top level; it is only looked into once a step runs.

@@ -7,6 +7,28 @@ use rhai::{AST, ASTNode, Expr, Stmt};
 use super::profile::location;
 use crate::model::script::Location;
 
+/// Methods that change the list or map they are called on.
+const CHANGES: [&str; 18] = [
+    "append",
+    "clear",
+    "chop",
+    "drain",
+    "extract",
+    "fill_with",
+    "insert",
+    "mixin",
+    "pad",
+    "pop",
+    "push",
+    "remove",
+    "retain",
+    "reverse",
+    "set",
+    "shift",
+    "sort",
+    "truncate",
+];
+
 /// A function or closure of one file.
 pub(crate) struct Function {
     pub params: Vec<String>,
@@ -19,6 +41,8 @@ pub(crate) struct Function {
 pub(crate) struct Facts {
     /// Every text that stands in the file as one literal.
     pub literals: HashSet<String>,
+    /// Names that a `catch` gives to its error.
+    pub caught: HashSet<String>,
     pub functions: BTreeMap<String, Function>,
 }
 
@@ -35,6 +59,15 @@ pub(crate) fn collect(path: &str, ast: &AST, facts: &mut Facts) {
                 let target = &assignment.1.lhs;
                 if let Some(name) = root(target) {
                     assignments.push((name.to_owned(), target.start_position()));
+                }
+            }
+            // A list or a map that changes itself is an assignment in disguise.
+            Some(ASTNode::Expr(Expr::Dot(pair, _, _))) => {
+                if let Expr::MethodCall(call, at) = &pair.rhs
+                    && CHANGES.contains(&call.name.as_str())
+                    && let Some(name) = root(&pair.lhs)
+                {
+                    assignments.push((name.to_owned(), *at));
                 }
             }
             _ => {}

@@ -79,3 +79,22 @@ fn a_probe_is_called_by_its_name() {
     let host = std::sync::Arc::new(Desk::new().answers(json!(true)));
     assert_eq!(book.function("vacuumed", &[json!({})], host).unwrap(), json!(true));
 }
+
+#[test]
+fn try_sees_the_variables_around_it() {
+    assert_eq!(
+        value(
+            "let a = 1; let f = |x| { let b = x; try { b += a; throw b; } catch (e) { let g = || e + b; g.call() + 100 } b }; try { a += 1; } catch { a = 50; }; [f.call(5), a]"
+        ),
+        json!([7, 2])
+    );
+    let text =
+        "fn risky(n) { let m = n + 1; try { throw #{ code: `c${m}` }; } catch (problem) { return problem.code; } 0 }\n";
+    assert_eq!(perform(&(text.to_owned() + with_step("risky(1)").as_str()), Desk::new()).0.unwrap(), json!("c2"));
+}
+
+#[test]
+fn try_does_not_catch_a_mistake() {
+    let error = failure("try { let a = #{}; a.missing } catch (e) { 5 }");
+    assert!(error.shown.contains("there is no field `missing`"), "{}", error.shown);
+}

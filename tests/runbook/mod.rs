@@ -2,3 +2,8 @@
 
 mod calls;
 mod desk;
+mod examples;
+mod lint;
+mod realistic;
+mod sql;
+mod traps;

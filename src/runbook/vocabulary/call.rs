@@ -42,7 +42,12 @@ impl<'a> Call<'a> {
     }
 
     pub fn run(&self) -> Answer {
-        (self.entry.run)(self)
+        (self.entry.run)(self).map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(self.context.call_position());
+            }
+            error
+        })
     }
 
     pub fn word(&self) -> &'static Word {

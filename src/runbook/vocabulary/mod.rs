@@ -66,6 +66,11 @@ pub fn words() -> Vec<Word> {
     FAMILIES.iter().flat_map(|family| family.iter().map(|entry| entry.word)).collect()
 }
 
+/// Names of the families: the part before `::`.
+pub(crate) fn families() -> std::collections::BTreeSet<&'static str> {
+    words().iter().filter_map(|word| word.name.split_once("::")).map(|(family, _)| family).collect()
+}
+
 /// Registers all words but the methods of steps, which belong to their type.
 pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
     let mut modules: BTreeMap<&str, Module> = BTreeMap::new();
