@@ -212,3 +212,38 @@ fn checks_have_three_verdicts() {
         .collect();
     assert_eq!(verdicts, ["pass", "fail", "could-not-verify", "pass", "fail", "pass", "could-not-verify"]);
 }
+
+#[test]
+fn runaway_recursion_and_nesting_end_in_a_message() {
+    let text = "fn deep(n) { deep(n + 1) }\n".to_owned() + with_step("deep(1)").as_str();
+    let error = perform(&text, Desk::new()).0.unwrap_err();
+    assert!(error.shown.contains("too deeply"), "{}", error.shown);
+    let nested = format!("{}1{}", "(".repeat(2000), ")".repeat(2000));
+    assert!(book(&with_step(&nested)).is_err());
+}
+
+#[test]
+fn a_lane_that_fails_shows_its_own_line_and_keys_must_differ() {
+    let error = failure("flow::each([1, 2], #{}, |n| n.missing)");
+    assert!(error.shown.contains("runbooks/try.rhai:2:") && error.shown.contains("missing"), "{}", error.shown);
+    assert!(failure("flow::each([1, 1], |n| n)").shown.contains("two items have the key `1`"));
+    assert!(failure("flow::each([1], #{ at: 2 }, |n| n)").shown.contains("there is no option `at`"));
+}
+
+#[test]
+fn a_command_says_how_it_is_recovered() {
+    use runsheet::model::action::Recovery;
+    for (options, class, writes) in [
+        ("#{}", Recovery::Ask, 1),
+        ("#{ repeatable: true, writes: [\"file/x\"] }", Recovery::Repeatable, 1),
+        ("#{ read_only: true }", Recovery::Read, 0),
+    ] {
+        let (result, asked) = body(&format!("command::run([\"a\", 1], {options})"), Desk::new());
+        result.unwrap();
+        assert_eq!((asked[0].class, asked[0].writes.len()), (class, writes), "{options}");
+    }
+    assert!(failure("command::run(\"rm -rf /\")").shown.contains("no shell reads it"));
+    assert!(failure("command::run([\"a\"], #{ probe: \"nope\" })").shown.contains("no function `nope`"));
+    assert!(failure("sql::exce(params.app, \"select 1\")").shown.contains("did you mean `sql::exec`?"));
+    assert!(failure("sql::query(params.app)").shown.contains("it is sql::query(target, sql"));
+}
