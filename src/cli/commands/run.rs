@@ -155,10 +155,9 @@ fn locked_by_living(session: &Session, run: Option<RunId>, why: String) -> CliEr
 
 fn wait_a_little(session: &Session) -> Result<(), CliError> {
     use crate::engine::cancel::Urgency;
-    let pause = tokio::time::Duration::from_millis(500);
     session
         .engine
-        .wait(Urgency::Soft, async move { tokio::time::sleep(pause).await })
+        .pause(Urgency::Soft, Duration::from_millis(500))
         .map_err(|_| CliError::new(Verdict::Interrupted, "interrupted while waiting for the lock"))
 }
 

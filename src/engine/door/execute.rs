@@ -184,7 +184,7 @@ impl ExecuteDoor {
                 self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
             }
             run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
-            run.engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+            run.engine.pause(Urgency::Soft, wait)?;
             attempt += 1;
         }
     }
