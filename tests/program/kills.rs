@@ -166,11 +166,11 @@ fn three_hundred_kills_at_random_instants_with_servers_crashing_lose_and_double_
                     let pid = database.try_sql(
                         "select pid from pg_stat_activity where application_name like 'runsheet%' order by random() limit 1",
                     );
-                    if let Some(pid) = pid.ok().and_then(|pid| pid.parse().ok()) {
-                        if std::path::Path::new(&format!("/proc/{pid}")).exists() {
-                            cluster.crash_backend(pid);
-                            backends += 1;
-                        }
+                    if let Some(pid) = pid.ok().and_then(|pid| pid.parse().ok())
+                        && std::path::Path::new(&format!("/proc/{pid}")).exists()
+                    {
+                        cluster.crash_backend(pid);
+                        backends += 1;
                     }
                 }
                 _ => {

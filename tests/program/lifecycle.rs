@@ -130,7 +130,7 @@ fn a_stopped_engine_whose_run_was_taken_over_is_refused_its_next_change() {
     );
     let first =
         project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    wait_until("the first rows", || database.sql("select count(*) from numbers") >= "2".to_owned());
+    wait_until("the first rows", || database.sql("select count(*) from numbers").as_str() >= "2");
     let pid = Pid::from_raw(first.id().cast_signed()).expect("a pid");
     kill_process(pid, Signal::STOP).expect("it is stopped");
     project.run(&["resume"]).with_code(7).saying("is being worked on");
@@ -167,7 +167,7 @@ fn an_interrupted_run_says_how_to_go_on_and_does() {
     );
     let child =
         project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    wait_until("the first row", || database.sql("select count(*) from numbers") >= "1".to_owned());
+    wait_until("the first row", || database.sql("select count(*) from numbers").as_str() >= "1");
     kill_process(Pid::from_raw(child.id().cast_signed()).expect("a pid"), Signal::TERM).expect("it is asked to stop");
     let said = super::project::Said::from(child.wait_with_output().expect("it ends"));
     said.with_code(130).saying("next: runsheet resume slow-1");
