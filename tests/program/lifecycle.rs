@@ -174,3 +174,24 @@ fn an_interrupted_run_says_how_to_go_on_and_does() {
     project.run(&["resume"]).with_code(0);
     assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2,3,4");
 }
+
+#[test]
+fn a_step_that_was_killed_took_as_long_as_it_was_worked_on() {
+    let (database, project) = numbers();
+    project.runbook(
+        "slow",
+        r#"step("slow", || {
+            sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.6)", #{}, #{ rows: 1 });
+            sql::exec(params.app, "insert into numbers select 2 from pg_sleep(0.1)", #{}, #{ rows: 1 });
+        });
+        step("look", || check::within("time", took.slow, "5m"));"#,
+    );
+    let mut child =
+        project.command(&["run", "slow"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+    wait_until("the first row", || database.sql("select count(*) from numbers").as_str() >= "1");
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let said = project.run(&["resume", "--json"]).with_code(0);
+    let took = said.json()["steps"][0]["took_ms"].as_u64().expect("a time");
+    assert!((600..5000).contains(&took), "{took} ms");
+}
