@@ -7,6 +7,7 @@ pub mod audit;
 pub mod chain;
 pub mod entry;
 pub mod export;
+mod hot;
 pub mod lease;
 pub mod memory;
 pub mod sqlite;

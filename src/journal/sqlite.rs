@@ -243,7 +243,10 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text from entry indexed by action
                        where run = ?1 and step = ?2 and phase = ?3 and lane = ?4 and id > ?5 order by id limit ?6";
-            entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])
+            let page =
+                entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])?;
+            ascending(run, after, page.iter().map(|entry| entry.n))?;
+            Ok(page)
         })
     }
 
@@ -275,7 +278,7 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text, hash, kind, step, phase, lane, seq from entry
                        where id > ?1 and id < ?2 and +run = ?4 order by id limit ?3";
-            all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
+            let page = all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
                 // Damage must reach the audit, not stop it.
                 let index = Index {
                     kind: lenient(row, 3)?.unwrap_or_default(),
@@ -286,7 +289,9 @@ impl Journal for SqliteJournal {
                 };
                 let text = lenient(row, 1)?.unwrap_or_default();
                 Ok(RawEntry { n: n_of(row)?, text, hash: lenient(row, 2)?.unwrap_or_default(), index: Some(index) })
-            })
+            })?;
+            ascending(run, after, page.iter().map(|entry| entry.n))?;
+            Ok(page)
         })
     }
 }
@@ -395,6 +400,23 @@ fn entries(connection: &Connection, run: &RunId, sql: &str, params: impl Params)
         found.push(chain::open(run, n, &text)?);
     }
     Ok(found)
+}
+
+/// Refuses a page that does not go on behind `after`: a damaged file may answer with the same page for ever, and whoever
+/// reads page by page would never end.
+fn ascending(run: &RunId, after: u64, places: impl Iterator<Item = u64>) -> Result<(), JournalError> {
+    let mut last = after;
+    for n in places {
+        if n <= last {
+            let place = format!("run {run}, entry {}", last + 1);
+            return Err(JournalError::Damaged {
+                place,
+                why: "the file answers with entries out of their order; restore it from a backup".into(),
+            });
+        }
+        last = n;
+    }
+    Ok(())
 }
 
 fn one<T>(

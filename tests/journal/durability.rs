@@ -324,7 +324,7 @@ fn reading_a_story_or_a_lane_uses_its_index() {
     let folder = tempfile::tempdir().unwrap();
     let journal = open(folder.path());
     let lease = journal.create(started("cutover"), at(0)).unwrap();
-    for seq in 1..=20_000 {
+    for seq in 1..=5_000 {
         journal.append(&lease, outcome(key("load", "", seq)), at(1), Durability::Unsynced).unwrap();
     }
     journal.append(&lease, intent(key("load", "1/eu", 1)), at(1), Durability::Unsynced).unwrap();
@@ -333,11 +333,10 @@ fn reading_a_story_or_a_lane_uses_its_index() {
         work();
         start.elapsed()
     };
-    let scan = timed(&|| assert_eq!(journal.raw(&lease.run, 0, usize::MAX).unwrap().len(), 20_002));
+    let scan = timed(&|| assert_eq!(journal.raw(&lease.run, 0, usize::MAX).unwrap().len(), 5_002));
     let story = timed(&|| assert_eq!(journal.story(&lease.run).unwrap().len(), 1));
     let lane = timed(&|| assert_eq!(journal.lane(&lease.run, "load", Phase::Perform, "1/eu", 0, 10).unwrap().len(), 1));
-    let page =
-        timed(&|| assert_eq!(journal.lane(&lease.run, "load", Phase::Perform, "", 19_995, 10).unwrap().len(), 6));
+    let page = timed(&|| assert_eq!(journal.lane(&lease.run, "load", Phase::Perform, "", 4_995, 10).unwrap().len(), 6));
     for quick in [story, lane, page] {
         assert!(quick * 5 < scan, "{quick:?} against {scan:?} for reading everything");
     }
