@@ -245,8 +245,7 @@ impl Journal for SqliteJournal {
                        where run = ?1 and step = ?2 and phase = ?3 and lane = ?4 and id > ?5 order by id limit ?6";
             let page =
                 entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])?;
-            ascending(run, after, page.iter().map(|entry| entry.n))?;
-            Ok(page)
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
 
@@ -290,8 +289,7 @@ impl Journal for SqliteJournal {
                 let text = lenient(row, 1)?.unwrap_or_default();
                 Ok(RawEntry { n: n_of(row)?, text, hash: lenient(row, 2)?.unwrap_or_default(), index: Some(index) })
             })?;
-            ascending(run, after, page.iter().map(|entry| entry.n))?;
-            Ok(page)
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
 }
@@ -402,21 +400,17 @@ fn entries(connection: &Connection, run: &RunId, sql: &str, params: impl Params)
     Ok(found)
 }
 
-/// Refuses a page that does not go on behind `after`: a damaged file may answer with the same page for ever, and whoever
-/// reads page by page would never end.
-fn ascending(run: &RunId, after: u64, places: impl Iterator<Item = u64>) -> Result<(), JournalError> {
+/// The part of a page that goes on behind `after` in rising order. A damaged file may answer with the same page for ever,
+/// and whoever reads page by page would never end: when nothing of a page goes on, it is refused.
+fn ascending<T>(run: &RunId, after: u64, mut page: Vec<T>, n_of: impl Fn(&T) -> u64) -> Result<Vec<T>, JournalError> {
     let mut last = after;
-    for n in places {
-        if n <= last {
-            let place = format!("run {run}, entry {}", last + 1);
-            return Err(JournalError::Damaged {
-                place,
-                why: "the file answers with entries out of their order; restore it from a backup".into(),
-            });
-        }
-        last = n;
+    let rising = page.iter().take_while(|entry| std::mem::replace(&mut last, n_of(entry)) < n_of(entry)).count();
+    if rising == 0 && !page.is_empty() {
+        let why = "the file answers with entries out of their order; keep a copy, and restore it from a backup";
+        return Err(JournalError::Damaged { place: format!("run {run}, behind entry {after}"), why: why.into() });
     }
-    Ok(())
+    page.truncate(rising);
+    Ok(page)
 }
 
 fn one<T>(

@@ -214,6 +214,32 @@ fn a_journal_with_any_bytes_overwritten_never_panics_and_never_passes_for_anothe
 }
 
 #[test]
+fn a_file_whose_order_is_damaged_is_read_to_an_end_and_the_entry_named() {
+    let (folder, journal) = super::audit::project();
+    drop(journal);
+    let path = folder.path().join("journal.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The id of entry 7 of the first run as SQLite writes it, changed into that of an entry 64: behind it stands 8.
+    let id = [0xA0, 0x80, 0x80, 0x80, 0x80, 0x07];
+    let found: Vec<usize> = (0..bytes.len() - id.len()).filter(|at| bytes[*at..].starts_with(&id)).collect();
+    assert!(!found.is_empty(), "once where it counts, perhaps again where SQLite left a copy behind");
+    for at in found {
+        bytes[at + 5] = 0x40;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let (done, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let journal = SqliteJournal::open(&path, "0.1.0").unwrap();
+        let report = runsheet::report::Report::of(&journal, &"cutover-1".parse().unwrap());
+        done.send((verify_store(&journal, None, None), report)).unwrap();
+    });
+    let (audit, report) = waits.recv_timeout(Duration::from_secs(60)).expect("it must end");
+    let finding = audit.unwrap().finding.unwrap();
+    assert_eq!((finding.run.as_str(), finding.n), ("cutover-1", 7), "{finding}");
+    assert!(matches!(report, Err(JournalError::Damaged { .. })), "{report:?}");
+}
+
+#[test]
 fn a_full_disk_is_named_and_leaves_the_journal_consistent() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
