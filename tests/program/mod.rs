@@ -2,4 +2,5 @@
 
 mod kills;
 mod lifecycle;
+mod notify;
 pub mod project;
