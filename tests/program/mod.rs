@@ -3,3 +3,5 @@
 mod kills;
 mod lifecycle;
 pub mod project;
+mod refusals;
+mod secrets;
