@@ -49,6 +49,9 @@ impl Project {
         for (name, password) in config.passwords() {
             vault.hide(name, password);
         }
+        if let Some(url) = &config.notify {
+            vault.hide("notify.url", url);
+        }
         out.guard(Arc::clone(&vault));
         if !out.json {
             out.talk(&config.environment_line());

@@ -2,6 +2,7 @@
 
 mod kills;
 mod lifecycle;
+mod notify;
 pub mod project;
 mod refusals;
 mod secrets;

@@ -159,10 +159,9 @@ fn locked_by_living(session: &Session, run: Option<RunId>, why: String) -> CliEr
 
 fn wait_a_little(session: &Session) -> Result<(), CliError> {
     use crate::engine::cancel::Urgency;
-    let pause = tokio::time::Duration::from_millis(500);
     session
         .engine
-        .wait(Urgency::Soft, async move { tokio::time::sleep(pause).await })
+        .pause(Urgency::Soft, Duration::from_millis(500))
         .map_err(|_| CliError::new(Verdict::Interrupted, "interrupted while waiting for the lock"))
 }
 
@@ -192,8 +191,19 @@ pub fn perform(
     };
     session.terminal.quiet();
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Closing::of(&held.run, &ending, took_ms).print(out, &ending);
+    let closing = Closing::of(&held.run, &ending, took_ms);
+    notify(session, out, &closing);
+    closing.print(out, &ending);
     ending.verdict
+}
+
+/// Tells whoever is to be told. A run is not less done because nobody could be told.
+fn notify(session: &Session, out: &Out, closing: &Closing) {
+    let Some(url) = &session.project.config.notify else { return };
+    let body = session.project.vault.redact(&serde_json::to_string(closing).unwrap_or_default());
+    if let Err(fault) = session.engine.handle.block_on(crate::effects::notify::post(url, body)) {
+        out.talk(&format!("{} {fault}", out.paint("1;33", "warning:")));
+    }
 }
 
 fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts, file: &Path) -> Result<(), CliError> {
