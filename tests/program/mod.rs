@@ -4,3 +4,5 @@ mod kills;
 mod lifecycle;
 mod notify;
 pub mod project;
+mod refusals;
+mod secrets;
