@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cancel::Urgency;
 use super::context::{Run, halt};
 use super::door::settle;
 use super::drive::{self, Ending, Stopped, plain};
@@ -126,7 +127,14 @@ pub fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
 
 fn settle_one(run: &Arc<Run>, key: ActionKey, recorded: &Recorded, strict: bool) -> Result<(), Stop> {
     let Some((action, proof)) = &recorded.intent else {
-        // Nothing was intended yet: only what the attempt held may still be at work, and it cannot take effect.
+        // Nothing was intended yet: what the attempt held cannot take effect, but may still be in the way. The supervisor
+        // of a command that was not begun has gone with its engine; a server session may still be busy.
+        if let Some(holds) = recorded.holds.as_ref().filter(|holds| holds.get("backend_start").is_some()) {
+            let ended = run.engine.wait(Urgency::Hard, run.engine.effects.end_holder(holds))?;
+            if let Err(fault) = ended {
+                run.engine.event(Event::Warning(format!("what an attempt left could not be ended: {fault}")));
+            }
+        }
         return Ok(());
     };
     let doubt = Doubt { holds: recorded.holds.clone(), proof: Some(proof.clone()) };

@@ -332,14 +332,19 @@ fn a_preview_calls_nothing_a_fact_that_a_left_out_change_may_alter() {
     let (database, project) = world("create table t (n int)");
     project.file("runsheet.toml", "[targets.app]\nurl = \"${DATABASE_URL}\"\nlabel = \"app\"\n[targets.twin]\nurl = \"${DATABASE_URL}\"\nlabel = \"twin\"\n");
     let head = |name: &str| {
-        format!(r#"runbook("{name}", "1.0.0", #{{ about: "a test", params: #{{ app: target("it", #{{ or: "app" }}), twin: target("it again", #{{ or: "twin" }}) }} }});"#)
+        format!(
+            r#"runbook("{name}", "1.0.0", #{{ about: "a test", params: #{{ app: target("it", #{{ or: "app" }}), twin: target("it again", #{{ or: "twin" }}) }} }});"#
+        )
     };
     let looks = r#"step("look", || command::run(["cat", "made"], #{ read_only: true }).stdout);
         step("count", || sql::value(params.twin, "select count(*) from t"));"#;
     let books = [
         ("plain", r#"step("change", || sql::exec(params.app, "insert into t values (1)"));"#),
         // What the rest of a lane would do hangs on something unknown.
-        ("laned", r#"step("change", || { flow::each([1], |n| { if random::password(16) == 1 { sql::exec(params.app, "insert into t values (1)"); } }); () });"#),
+        (
+            "laned",
+            r#"step("change", || { flow::each([1], |n| { if random::password(16) == 1 { sql::exec(params.app, "insert into t values (1)"); } }); () });"#,
+        ),
         ("commanded", r#"step("change", || { command::run(["touch", "made"]); () });"#),
     ];
     for (name, change) in books {
@@ -356,9 +361,12 @@ fn a_preview_calls_nothing_a_fact_that_a_left_out_change_may_alter() {
 
 #[test]
 fn a_preview_leaves_no_trace_in_the_database() {
-    let cluster = Cluster::start(&["autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "checkpoint_timeout=1h"]);
+    let cluster =
+        Cluster::start(&["autovacuum=off", "wal_level=minimal", "max_wal_senders=0", "checkpoint_timeout=1h"]);
     let database = cluster.database("traceless");
-    database.sql("create table t (n int); insert into t values (1); create sequence s; vacuum analyze; checkpoint");
+    database.sql("create table t (n int); insert into t values (1); create sequence s");
+    database.sql("vacuum analyze");
+    database.sql("checkpoint");
     let project = Project::on(&database);
     project.runbook(
         "all",
@@ -368,7 +376,9 @@ fn a_preview_leaves_no_trace_in_the_database() {
            step("admin", || sql::admin(params.app, "vacuum t", #{}, #{ probe: "said" }));
            step("more", || sql::value(params.app, "select count(*) from t"));"#,
     );
-    let trace = || database.sql("select pg_current_wal_insert_lsn(), (select last_value || '/' || is_called from s), pg_snapshot_xmax(pg_current_snapshot())");
+    let trace = || {
+        database.sql("select pg_current_wal_insert_lsn(), (select last_value || '/' || is_called from s), pg_snapshot_xmax(pg_current_snapshot())")
+    };
     // Reading sets hint bits and fills the catalogue's caches once.
     project.run(&["plan", "all"]).with_code(0);
     let before = trace();
@@ -379,7 +389,10 @@ fn a_preview_leaves_no_trace_in_the_database() {
 #[test]
 fn a_plan_that_tells_the_time_can_be_run() {
     let (database, project) = world("create table t (at timestamptz)");
-    project.runbook("timed", r#"step("one", || sql::exec(params.app, "insert into t values ({{ at }})", #{ at: now() }, #{ rows: 1 }));"#);
+    project.runbook(
+        "timed",
+        r#"step("one", || sql::exec(params.app, "insert into t values ({{ at }})", #{ at: now() }, #{ rows: 1 }));"#,
+    );
     project.run(&["plan", "timed", "--out", "plan.json"]).with_code(0);
     project.run(&["run", "timed", "--plan", "plan.json"]).with_code(0);
     assert_eq!(database.sql("select count(*) from t"), "1");
@@ -395,7 +408,9 @@ fn a_lock_whose_session_was_ended_is_taken_anew_and_the_gap_is_told() {
     wait_until("the first row", || database.sql("select count(*) from log") >= "1".to_owned());
     database.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'runsheet slow-1 lock'");
     ended(child).with_code(0).saying("the lock of target `app` is lost");
-    let noted = project.entries("slow-1").iter().any(|entry| matches!(&entry.record, runsheet::journal::entry::Record::Note { text } if text.contains("taken anew")));
+    let noted = project.entries("slow-1").iter().any(
+        |entry| matches!(&entry.record, runsheet::journal::entry::Record::Note { text } if text.contains("taken anew")),
+    );
     assert!(noted, "the story does not tell of the gap");
     assert_eq!(database.sql("select count(*) from log"), "6");
 }
@@ -408,7 +423,10 @@ fn a_lock_that_another_took_meanwhile_stops_the_run_before_its_next_change() {
     wait_until("the first row", || database.sql("select count(*) from log") >= "1".to_owned());
     signal(&child, Signal::STOP);
     database.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'runsheet slow-1 lock'");
-    let mut thief = database.psql("set application_name = 'thief'; select pg_advisory_lock(1381322323, 1212499284); select pg_sleep(30)").spawn().expect("psql starts");
+    let mut thief = database
+        .psql("set application_name = 'thief'; select pg_advisory_lock(1381322323, 1212499284); select pg_sleep(30)")
+        .spawn()
+        .expect("psql starts");
     wait_until("the lock is stolen", || {
         database.sql("select count(*) from pg_locks l join pg_stat_activity a using (pid) where a.application_name = 'thief' and locktype = 'advisory' and granted") == "1"
     });
@@ -440,7 +458,8 @@ fn a_signal_during_a_retry_interrupts_and_the_failure_is_not_remembered_for_good
              sql::value(params.app, "select count(*) from log")
            }).retry(#{ attempts: 100, wait: "1s" });"#,
     );
-    let mut child = project.command(&["run", "away"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        project.command(&["run", "away"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     wait_until("it waits", || project.run(&["status", "--json"]).out.contains("away-1"));
     cluster.stop();
     project.file("gone", "");
@@ -467,7 +486,9 @@ fn pressed_twice_a_run_stops_in_the_middle_of_a_change_and_carries_on_exactly() 
     project.run(&["undo"]).with_code(0);
     assert_eq!(database.sql("select count(*) from log"), "0");
     assert_eq!(
-        database.sql("select count(*) from pg_stat_activity where datname = current_database() and query like 'insert into log%'"),
+        database.sql(
+            "select count(*) from pg_stat_activity where datname = current_database() and query like 'insert into log%'"
+        ),
         "0"
     );
 }
@@ -475,7 +496,10 @@ fn pressed_twice_a_run_stops_in_the_middle_of_a_change_and_carries_on_exactly() 
 #[test]
 fn a_world_put_back_to_an_earlier_state_stays_unbelieved_until_a_person_says() {
     let (database, project) = world("create table log (n int)");
-    project.runbook("one", r#"step("one", || { sql::exec(params.app, "insert into log values (1)", #{}, #{ rows: 1 }); });"#);
+    project.runbook(
+        "one",
+        r#"step("one", || { sql::exec(params.app, "insert into log values (1)", #{}, #{ rows: 1 }); });"#,
+    );
     let mut write = 1;
     let intended = || {
         let entries = project.entries("one-1");
@@ -490,4 +514,153 @@ fn a_world_put_back_to_an_earlier_state_stays_unbelieved_until_a_person_says() {
     project.run(&["resume"]).with_code(6);
     project.run(&["undo"]).with_code(6);
     assert_eq!(database.sql("select count(*) from log"), "0");
+}
+
+/// A command that takes its time and can say whether it was done, lanes, an approval and a wait.
+#[test]
+fn a_command_at_work_ends_with_its_engine_and_is_asked_about_before_it_is_done_again() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook(
+        "cmd",
+        r#"fn made(request) { if command::run(["test", "-e", "made"], #{ read_only: true, ok: [0, 1] }).code == 0 { "done" } else { "not done" } }
+           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; sleep 2; echo x >> made"], #{ probe: "made" }); () });
+           step("lanes", || { flow::each([1, 2, 3, 4], #{ at_once: 4 }, |n| { command::run(["sh", "-c", `sleep 0.3; echo ${n} >> lanes`], #{ repeatable: true }); }); });"#,
+    );
+    let lines = |file: &str| std::fs::read_to_string(project.path().join(file)).unwrap_or_default().lines().count();
+    let mut child = start(&project, &["run", "cmd"]);
+    wait_until("the command is at work", || lines("begun") == 1);
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let child = start(&project, &["resume"]);
+    wait_until("it is at work again", || lines("begun") == 2);
+    signal(&child, Signal::INT);
+    // The first asks to stop after the change in hand.
+    ended(child).with_code(130);
+    assert_eq!((lines("begun"), lines("made")), (2, 1));
+    project.run(&["resume"]).with_code(0);
+    assert_eq!((lines("begun"), lines("made"), lines("lanes")), (2, 1, 4));
+    assert_eq!(database.sql("select count(*) from log"), "0");
+}
+
+#[test]
+fn a_stopped_engine_with_a_command_at_work_loses_it_to_who_takes_over() {
+    let (_, project) = world("create table log (n int)");
+    project.runbook(
+        "cmd",
+        r#"fn made(request) { if command::run(["test", "-e", "made"], #{ read_only: true, ok: [0, 1] }).code == 0 { "done" } else { "not done" } }
+           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; sleep 2; echo x >> made"], #{ probe: "made" }); () });
+           step("after", || { command::run(["sh", "-c", "echo x >> after"], #{ repeatable: true }); () });"#,
+    );
+    let lines = |file: &str| std::fs::read_to_string(project.path().join(file)).unwrap_or_default().lines().count();
+    let child = start(&project, &["run", "cmd"]);
+    wait_until("the command is at work", || lines("begun") == 1);
+    signal(&child, Signal::STOP);
+    project.run(&["resume", "--take-over"]).with_code(0);
+    signal(&child, Signal::CONT);
+    ended(child).with_code(7);
+    assert_eq!((lines("begun"), lines("made"), lines("after")), (2, 1, 1));
+    project.run(&["audit", "verify"]).with_code(0);
+}
+
+#[test]
+fn a_stopped_engine_with_a_transaction_in_flight_changes_nothing_once_it_goes_on() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook("long", r#"step("long", || { sql::exec(params.app, "insert into log select 1 from pg_sleep(1)", #{}, #{ rows: 1 }); });"#);
+    let child = start(&project, &["run", "long"]);
+    wait_until("the change is at work", || {
+        database.sql("select count(*) from pg_stat_activity where datname = current_database() and query like 'insert into log%'") == "1"
+    });
+    signal(&child, Signal::STOP);
+    project.run(&["resume", "--take-over"]).with_code(0);
+    signal(&child, Signal::CONT);
+    ended(child).with_code(7);
+    assert_eq!(database.sql("select count(*) from log"), "1");
+}
+
+#[test]
+fn five_thousand_actions_in_a_step_and_two_hundred_lanes_survive_kills_in_the_middle() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook(
+        "many",
+        r#"step("reads", || { for n in range(0, 5000) { log::info(`${n}`); } });
+           step("lanes", || { flow::each(range(0, 200).collect(), #{ at_once: 50 }, |n| { sql::exec(params.app, "insert into log values ({{ n }})", #{ n: n }, #{ rows: 1 }); }); () });"#,
+    );
+    project.run_with("RUNSHEET_CRASH", "after:2500", &["run", "many"]).with_code(-1);
+    project.run_with("RUNSHEET_CRASH", "after:2900", &["resume"]).with_code(-1);
+    project.run_with("RUNSHEET_CRASH", "after:200", &["resume"]).with_code(-1);
+    let said = project.run(&["resume"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(database.sql("select count(*), count(distinct n) from log"), "200|200");
+}
+
+#[test]
+fn a_full_disk_under_the_journal_stops_the_run_before_a_change_and_room_lets_it_go_on() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook(
+        "many",
+        r#"step("many", || { for n in range(0, 200) { sql::exec(params.app, "insert into log values ({{ n }}) returning repeat('x', 2000)", #{ n: n }, #{ rows: 1 }); } });"#,
+    );
+    // As a full disk refuses to let a file grow.
+    let limited = format!("trap '' XFSZ; ulimit -f 400; exec {} run many", env!("CARGO_BIN_EXE_runsheet"));
+    let mut command = project.command(&[]);
+    let mut shell = std::process::Command::new("sh");
+    shell.arg("-c").arg(limited).current_dir(project.path()).env_clear().stdin(Stdio::null());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env_clear();
+    let said = Said::from(shell.output().expect("sh runs")).with_code(1).saying("journal");
+    assert!(said.err.contains("next: runsheet resume many-1"), "{}", said.err);
+    let done = database.sql("select count(*) from log").parse::<u32>().expect("a number");
+    assert!(done > 0 && done < 200, "{done}");
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select count(*), count(distinct n) from log"), "200|200");
+    project.run(&["audit", "verify"]).with_code(0);
+}
+
+#[test]
+fn an_answer_over_a_megabyte_is_refused_before_its_change_is_made() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook(
+        "big",
+        r#"step("big", || sql::exec(params.app, "insert into log values (1) returning repeat('x', 1100000)"));"#,
+    );
+    let said = project.run(&["run", "big"]).with_code(1);
+    assert!(said.err.contains("file"), "{}", said.err);
+    assert_eq!(database.sql("select count(*) from log"), "0");
+}
+
+#[test]
+fn a_database_put_back_from_a_copy_between_kill_and_resume_makes_the_doubt_unknown() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database("copied");
+    database.sql("create table log (n int)");
+    let project = Project::on(&database);
+    project.runbook(
+        "one",
+        r#"step("one", || { sql::exec(params.app, "insert into log values (1)", #{}, #{ rows: 1 }); });"#,
+    );
+    cluster.stop();
+    let copy = cluster.copy();
+    cluster.start_again();
+    database.sql("insert into log select 7 from generate_series(1, 20000)");
+    let intended = || {
+        let runs = project.run(&["runs", "--json"]).json();
+        runs.as_array().is_some_and(|runs| !runs.is_empty())
+            && project
+                .entries("one-1")
+                .iter()
+                .any(|entry| matches!(&entry.record, runsheet::journal::entry::Record::Intent { .. }))
+    };
+    project.run_with("RUNSHEET_CRASH", "after:3", &["run", "one"]).with_code(-1);
+    let mut write = 1;
+    while !intended() {
+        project.run_with("RUNSHEET_CRASH", &format!("after:{write}"), &["resume"]).with_code(-1);
+        write += 1;
+    }
+    cluster.stop();
+    cluster.put_back(&copy);
+    cluster.start_again();
+    project.run(&["resume"]).with_code(6).saying("restored");
+    project.run(&["resolve", "--as", "not-done", "--why", "it was restored"]).with_code(0);
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select count(*) from log"), "1");
 }
