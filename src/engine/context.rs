@@ -132,10 +132,10 @@ impl Run {
         Ok(())
     }
 
-    /// How long earlier processes worked on a closure that they did not end, in all.
-    pub fn spent(&self, closure: &Closure) -> Result<Duration, Halt> {
+    /// How long earlier processes worked on a closure that they did not end well, after entry `after`.
+    pub fn spent(&self, closure: &Closure, after: u64) -> Result<Duration, Halt> {
         let mut spent = Duration::ZERO;
-        for (began, last) in &closure.stints {
+        for (began, last) in closure.stints.iter().filter(|(_, last)| *last > after) {
             let entries = self.engine.journal.raw(&self.lease.run, last - 1, 1).map_err(halt)?;
             let entry = entries.first().and_then(|raw| serde_json::from_str::<Entry>(&raw.text).ok());
             // A clock that was set back meanwhile counts as no time.

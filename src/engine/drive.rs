@@ -155,9 +155,12 @@ pub fn call(
     let known = run.state.closure(&step, phase);
     let started = Record::StepStarted { step: step.clone(), phase };
     run.append(started, Durability::Unsynced).map_err(|halt| plain(halt.into()))?;
-    let spent = run.spent(&known).map_err(|halt| plain(halt.into()))?;
+    let spent = run.spent(&known, 0).map_err(|halt| plain(halt.into()))?;
+    // Kills do not lengthen its time; once it failed it is tried anew with all of it, or it could never be resumed.
+    let last_failure = known.failures.last().copied().unwrap_or_default();
+    let used = run.spent(&known, last_failure).map_err(|halt| plain(halt.into()))?;
     let begun = Instant::now();
-    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit));
+    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit).saturating_sub(used));
     let closure = Arc::new(Closure {
         run: Arc::clone(run),
         spec,

@@ -31,6 +31,13 @@ pub struct Closure {
     pub failures: Vec<u64>,
 }
 
+impl Closure {
+    /// Whether it needs no further call.
+    pub fn ended_well(&self) -> bool {
+        matches!(self.end, Some(StepEnd::Done { .. } | StepEnd::Skipped))
+    }
+}
+
 /// What the story of a run says.
 #[derive(Clone, Debug)]
 pub struct State {

@@ -111,7 +111,7 @@ pub fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
         // An undo that was cut off settles its own doubts, unless it is given up.
         for phase in [Phase::When, Phase::Perform, Phase::Undo].into_iter().take(if strict { 2 } else { 3 }) {
             let closure = run.state.closure(&spec.name, phase);
-            if !closure.started || matches!(closure.end, Some(StepEnd::Done { .. } | StepEnd::Skipped)) {
+            if !closure.started || closure.ended_well() {
                 continue;
             }
             for (lane, recorded) in in_lanes(run, &spec.name, phase, &closure).map_err(|halt| stopped(halt.into()))? {

@@ -664,3 +664,19 @@ fn a_database_put_back_from_a_copy_between_kill_and_resume_makes_the_doubt_unkno
     project.run(&["resume"]).with_code(0);
     assert_eq!(database.sql("select count(*) from log"), "1");
 }
+
+#[test]
+fn a_step_whose_time_was_up_or_that_waited_for_a_person_gets_its_time_anew() {
+    let (database, project) = world("create table log (n int)");
+    project.runbook(
+        "timed",
+        r#"step("timed", || { sql::exec(params.app, "insert into log select 1 from pg_sleep((select case when count(*) = 0 then 5 else 0 end from log))"); flow::approve("Go?"); sql::exec(params.app, "insert into log values (2)"); }).timeout("1500ms");"#,
+    );
+    project.run(&["run", "timed"]).with_code(1);
+    database.sql("insert into log values (0)");
+    project.run(&["resume"]).with_code(5);
+    std::thread::sleep(std::time::Duration::from_millis(2000));
+    project.run(&["approve", "--why", "a test"]).with_code(0);
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from log"), "0,1,2");
+}

@@ -3,4 +3,5 @@
 mod attacks;
 mod kills;
 mod lifecycle;
+mod notify;
 pub mod project;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::Global;
 use super::super::catalog;
 use super::super::error::CliError;
-use super::super::out::Out;
+use super::super::out::{Out, quoted};
 use super::super::session::Project;
 use crate::model::verdict::Verdict;
 use crate::runbook::{self, Severity};
@@ -63,7 +63,8 @@ impl Args {
             return Err(error);
         }
         if errors > 0 {
-            out.next("runsheet lint");
+            let names: String = names.iter().map(|name| format!(" {}", quoted(name))).collect();
+            out.next(&format!("runsheet lint{names}"));
             return Ok(Verdict::Refused);
         }
         Ok(Verdict::Pass)

@@ -49,7 +49,7 @@ impl Args {
                 RunState::Waiting if summary.verdict == Some(Verdict::Waiting) => {
                     format!("runsheet approve {}", summary.run)
                 }
-                RunState::Waiting => format!("runsheet resolve {} --as done|not-done --why \"…\"", summary.run),
+                RunState::Waiting => format!("runsheet resolve {} --as \"done or not-done\" --why \"…\"", summary.run),
                 _ => format!("runsheet resume {}", summary.run),
             });
         }
@@ -78,7 +78,7 @@ impl Args {
         }
         if out.json {
             // Nothing in this version can freeze writes; the field is here so that readers can rely on it.
-            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next }));
+            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next.as_deref().map(|next| out.carried(next)) }));
         } else {
             if unfinished.is_empty() {
                 out.data("no unfinished runs");

@@ -239,7 +239,7 @@ impl ExecuteDoor {
         let Some(check) = check else { return Ok(value) };
         self.closure.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
         self.closure.run.engine.event(Event::Checked(check.clone()));
-        if check.gate && check.verdict != CheckVerdict::Pass {
+        if check.gate && !check.passable() {
             let unverified = check.verdict == CheckVerdict::CouldNotVerify;
             return Err(Halt::Gate { name: check.name, unverified }.into());
         }
