@@ -10,6 +10,7 @@
 mod error;
 mod schema;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,8 @@ const PLACE_BITS: u32 = 40;
 /// A journal in one SQLite file.
 pub struct SqliteJournal {
     path: PathBuf,
+    /// Device and inode of the file that was opened.
+    file: (u64, u64),
     writer: Mutex<Writer>,
 }
 
@@ -56,7 +59,12 @@ impl SqliteJournal {
     /// [`JournalError::Storage`] when the file cannot be opened.
     pub fn open(path: &Path, program_version: &str) -> Result<Self, JournalError> {
         let connection = schema::open(path, program_version)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(Writer { connection, durability: Durability::Synced }) })
+        let file = file_at(path).map_err(|why| JournalError::Storage { path: path.display().to_string(), why })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            writer: Mutex::new(Writer { connection, durability: Durability::Synced }),
+        })
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -70,6 +78,7 @@ impl SqliteJournal {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
     ) -> Result<T, JournalError> {
         let mut writer = self.writer();
+        self.refuse_moved()?;
         let done = writer.set(durability).map_err(Refusal::from).and_then(|()| {
             let transaction = writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = work(&transaction)?;
@@ -77,6 +86,18 @@ impl SqliteJournal {
             Ok(answer)
         });
         done.map_err(|refusal| refusal.at(&self.path))
+    }
+
+    /// SQLite would go on writing to a file that was deleted or replaced, where nobody will ever find it.
+    fn refuse_moved(&self) -> Result<(), JournalError> {
+        let moved = |why: String| JournalError::Storage { path: self.path.display().to_string(), why };
+        match file_at(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            Ok(_) => {
+                Err(moved("another file was put in its place while this process used it; put the old one back".into()))
+            }
+            Err(why) => Err(moved(format!("it is gone, though this process uses it; put it back: {why}"))),
+        }
     }
 
     /// Runs `work` on the connection; each statement sees one state of the file.
@@ -292,6 +313,11 @@ impl Journal for SqliteJournal {
             Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
+}
+
+/// Which file lies at `path` now.
+fn file_at(path: &Path) -> Result<(u64, u64), String> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).map_err(|error| error.to_string())
 }
 
 /// The id of the `n`th entry of the project's `no`th run.
