@@ -88,7 +88,7 @@ impl World {
     fn runbook(&self, name: &str, steps: &str) {
         let params = "app: target(\"d\", #{ or: \"app\" }), pw: secret(\"a password\"), token: secret(\"a token\")";
         let head = format!("runbook(\"{name}\", \"1.0.0\", #{{ params: #{{ {params} }} }});\n");
-        self.project.file(&format!("runbooks/{name}.rhai"), &(head + &steps.replace("ROLE", &self.role)));
+        self.project.file(&format!("runbooks/{name}.rhai"), &(head + steps.replace("ROLE", &self.role).as_str()));
     }
 
     fn command(&self, args: &[&str]) -> std::process::Command {
