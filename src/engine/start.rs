@@ -150,12 +150,20 @@ pub fn begin(engine: &Engine, host_locks: &LockDir, beginning: Beginning) -> Res
         keys.dedup();
         keys
     };
-    let target_locks = lock_targets(host_locks, &locked, &declaration.name)?;
-    for other in engine.journal.runs()? {
-        if !other.state.finished() && other.started.locks.iter().any(|key| locked.contains(key)) {
-            let why = format!("run {} of `{}` is unfinished and keeps the lock", other.run, other.started.runbook);
-            return Err(StartError::Locked { why, run: Some(other.run) });
-        }
+    let kept = |state: &str| -> Result<Option<StartError>, StartError> {
+        let mut runs = engine.journal.runs()?.into_iter().filter(|run| !run.state.finished());
+        let other = runs.find(|other| other.started.locks.iter().any(|key| locked.contains(key)));
+        Ok(other.map(|other| {
+            let why = format!("run {} of `{}` is {state} and keeps the lock", other.run, other.started.runbook);
+            StartError::Locked { why, run: Some(other.run) }
+        }))
+    };
+    let target_locks = match lock_targets(host_locks, &locked, &declaration.name) {
+        Err(locked @ StartError::Locked { .. }) => return Err(kept("at work")?.unwrap_or(locked)),
+        answer => answer?,
+    };
+    if let Some(other) = kept("unfinished")? {
+        return Err(other);
     }
     // Before the first entry: a run that another machine refuses never was.
     let databases = lock_databases(engine, &targets, &locked, &declaration.name)?;

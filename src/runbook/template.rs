@@ -135,8 +135,12 @@ fn environment() -> Environment<'static> {
         }
         Ok(Jinja::from_object(Verbatim(format!("\"{}\"", name.replace('"', "\"\"")))))
     });
-    environment.add_filter("scram", |value: &str| -> Result<Jinja, Error> {
-        let name = value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
+    environment.add_filter("scram", |value: &Jinja| -> Result<Jinja, Error> {
+        if let Some(later) = value.downcast_object_ref::<Later>() {
+            return Ok(Jinja::from_object(Verbatim(later.0.clone())));
+        }
+        let text = value.as_str().unwrap_or_default();
+        let name = text.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
         let Some(name) = name.filter(|name| !name.contains(secret::OPEN)) else {
             return Err(invalid("`scram` needs a whole secret, as a parameter or random::password(n) gives it"));
         };

@@ -45,13 +45,21 @@ fn a_runbook_with_a_mistake_is_refused_before_anything_is_begun_with_the_place_o
         ("syntax", "let x = ;", &["runbooks/syntax.rhai:2:29", "Unexpected ';'"][..]),
         ("param", "sql::value(params.ap, \"select 1\")", &["no parameter `ap`, did you mean `app`"]),
         ("stepname", "done.bfore", &["no step `bfore`, did you mean `before`"]),
-        ("word", "sql::exce(params.app, \"select 1\")", &["no word `sql::exce`, did you mean `sql::exec`", "runbooks/word.rhai:2:"]),
+        (
+            "word",
+            "sql::exce(params.app, \"select 1\")",
+            &["no word `sql::exce`, did you mean `sql::exec`", "runbooks/word.rhai:2:"],
+        ),
         ("arguments", "sql::exec(params.app)", &["`sql::exec` is not called with 1 arguments"]),
         ("keyword", "let default = 1; default", &["`default` is a keyword", "written `or: …`"]),
         ("missing", "sql::exec(params.app, template(\"nope.sql\"))", &["`templates/nope.sql` cannot be read"]),
         ("inside", "sql::exec(params.app, template(\"inside.sql\"), #{ name: 1 })", &["templates/inside.sql:1:28"]),
         ("needs", "sql::exec(params.app, template(\"needs.sql\"), #{ name: 1 })", &["needs `nome`", "mean `name`"]),
-        ("commit", "sql::exec(params.app, template(\"commit.sql\"))", &["templates/commit.sql:2:1", "transaction control"]),
+        (
+            "commit",
+            "sql::exec(params.app, template(\"commit.sql\"))",
+            &["templates/commit.sql:2:1", "transaction control"],
+        ),
         ("begin", "sql::exec(params.app, \"begin; delete from users\")", &["`BEGIN` is transaction control"]),
         ("joined", "sql::exec(params.app, \"delete from \" + \"users\")", &["must not be joined"]),
     ] {
@@ -136,10 +144,12 @@ fn parameters_that_are_wrong_are_refused_and_a_secret_is_never_repeated() {
 #[test]
 fn sql_in_a_parameter_is_inserted_as_it_is() {
     let (database, project) = world();
-    let head = "runbook(\"bobby\", \"1.0.0\", #{ params: #{ app: target(\"d\", #{ or: \"app\" }), name: text(\"n\") } });\n";
+    let head =
+        "runbook(\"bobby\", \"1.0.0\", #{ params: #{ app: target(\"d\", #{ or: \"app\" }), name: text(\"n\") } });\n";
     let step = "step(\"a\", || sql::exec(params.app, \"insert into users values ({{ name }})\", #{ name: params.name }, #{ rows: 1 }));";
     project.file("runbooks/bobby.rhai", &format!("{head}{step}"));
-    let names = ["'; drop table users; --", "\\'; drop table users; --", "$$; COMMIT; --", "{{ name }}", "a\u{301}\n\t\"x\""];
+    let names =
+        ["'; drop table users; --", "\\'; drop table users; --", "$$; COMMIT; --", "{{ name }}", "a\u{301}\n\t\"x\""];
     for name in names {
         project.run(&["run", "bobby", &format!("name={name}")]).with_code(0);
     }
@@ -248,7 +258,11 @@ fn a_disk_that_fills_up_at_any_place_loses_and_doubles_nothing() {
             0 => break,
             1 => {
                 failures += 1;
-                assert!(said.err.contains("journal") && said.err.contains("next: runsheet resume fill-"), "{}", said.err);
+                assert!(
+                    said.err.contains("journal") && said.err.contains("next: runsheet resume fill-"),
+                    "{}",
+                    said.err
+                );
             }
             _ => {
                 refusals += 1;
@@ -352,7 +366,10 @@ fn a_change_through_a_pooler_is_refused_and_goes_through_the_direct_url() {
     let said = project.run_with("DATABASE_URL", &url, &["run", "change"]);
     refused(&said, 1, &["reached through a pooler", "set `direct_url` of target `app`"], "runsheet resume change-1");
     assert_eq!(database.sql("select count(*) from users"), "0");
-    project.file("runsheet.toml", "[targets.app]\nurl = \"${DATABASE_URL}\"\ndirect_url = \"${DIRECT}\"\nlabel = \"app\"\n");
+    project.file(
+        "runsheet.toml",
+        "[targets.app]\nurl = \"${DATABASE_URL}\"\ndirect_url = \"${DIRECT}\"\nlabel = \"app\"\n",
+    );
     let resumed = project.command(&["resume"]).env("DATABASE_URL", &url).env("DIRECT", &database.url).output().unwrap();
     Said::from(resumed).with_code(0);
     assert_eq!(database.sql("select count(*) from users"), "1");
@@ -447,17 +464,23 @@ fn holding(project: &Project) -> std::process::Child {
 #[test]
 fn cron_skips_waits_or_fails_while_another_run_works_and_is_told_how_old_it_is() {
     let (_, project) = world();
-    let head = "runbook(\"hold\", \"1.0.0\", #{ params: #{ app: target(\"d\", #{ or: \"app\" }) }, lock: [\"app\"] });\n";
+    let head =
+        "runbook(\"hold\", \"1.0.0\", #{ params: #{ app: target(\"d\", #{ or: \"app\" }) }, lock: [\"app\"] });\n";
     let step = r#"step("a", || { sql::value(params.app, "select 1"); command::run(["sh", "-c", "touch up; while [ ! -e go ]; do sleep 0.05; done"], #{ repeatable: true }).code });"#;
     project.file("runbooks/hold.rhai", &format!("{head}{step}"));
     let first = holding(&project);
     let said = project.run(&["run", "hold"]);
-    refused(&said, 7, &["locked", "hold-1", "started ", " ago", "if it hangs"], "runsheet status");
+    refused(
+        &said,
+        7,
+        &["run hold-1 of `hold` is at work and keeps the lock", "started ", " ago", "if it hangs"],
+        "runsheet status",
+    );
     let said = project.run(&["run", "hold", "--if-locked", "skip"]);
     refused(&said, 7, &["skipped: "], "runsheet status");
     let begun = Instant::now();
     let said = project.run(&["run", "hold", "--if-locked", "wait=1s"]);
-    refused(&said, 7, &["waiting: ", "locked"], "runsheet status");
+    refused(&said, 7, &["waiting: run hold-1", "keeps the lock"], "runsheet status");
     assert!(begun.elapsed() >= Duration::from_secs(1), "it did not wait");
     let second = project.command(&["run", "hold", "--if-locked", "wait=1m"]).stderr(Stdio::piped()).spawn().unwrap();
     project.file("go", "");
@@ -484,7 +507,9 @@ fn a_closed_pipe_ends_the_printing_and_nothing_else() {
     let (_, project) = world();
     project.runbook("ok", "step(\"a\", || 1);");
     project.run(&["run", "ok"]).with_code(0);
-    for command in [&["runs"][..], &["words"], &["audit", "show", "ok-1"], &["completions", "bash"], &["audit", "export"]] {
+    for command in
+        [&["runs"][..], &["words"], &["audit", "show", "ok-1"], &["completions", "bash"], &["audit", "export"]]
+    {
         let mut child = project.command(command).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut err = String::new();

@@ -121,7 +121,7 @@ impl Args {
                     }
                     IfLocked::Skip => {
                         out.talk(&format!("skipped: {why}"));
-                        return Err(StartError::Locked { run, why }.into());
+                        return Err(locked_by_living(&session, run, why));
                     }
                     _ => return Err(locked_by_living(&session, run, why)),
                 },
