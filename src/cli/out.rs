@@ -139,5 +139,9 @@ impl Out {
 
 /// Text as one word of a shell.
 pub fn quoted(text: &str) -> String {
+    // shlex quotes `=` too, which only matters at the beginning of a command.
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-=:,./@%+".contains(c)) {
+        return text.to_owned();
+    }
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }

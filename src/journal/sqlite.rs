@@ -264,7 +264,9 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text from entry indexed by action
                        where run = ?1 and step = ?2 and phase = ?3 and lane = ?4 and id > ?5 order by id limit ?6";
-            entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])
+            let page =
+                entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])?;
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
 
@@ -296,7 +298,7 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text, hash, kind, step, phase, lane, seq from entry
                        where id > ?1 and id < ?2 and +run = ?4 order by id limit ?3";
-            all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
+            let page = all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
                 // Damage must reach the audit, not stop it.
                 let index = Index {
                     kind: lenient(row, 3)?.unwrap_or_default(),
@@ -307,7 +309,8 @@ impl Journal for SqliteJournal {
                 };
                 let text = lenient(row, 1)?.unwrap_or_default();
                 Ok(RawEntry { n: n_of(row)?, text, hash: lenient(row, 2)?.unwrap_or_default(), index: Some(index) })
-            })
+            })?;
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
 }
@@ -421,6 +424,19 @@ fn entries(connection: &Connection, run: &RunId, sql: &str, params: impl Params)
         found.push(chain::open(run, n, &text)?);
     }
     Ok(found)
+}
+
+/// The part of a page that goes on behind `after` in rising order. A damaged file may answer with the same page for ever,
+/// and whoever reads page by page would never end: when nothing of a page goes on, it is refused.
+fn ascending<T>(run: &RunId, after: u64, mut page: Vec<T>, n_of: impl Fn(&T) -> u64) -> Result<Vec<T>, JournalError> {
+    let mut last = after;
+    let rising = page.iter().take_while(|entry| std::mem::replace(&mut last, n_of(entry)) < n_of(entry)).count();
+    if rising == 0 && !page.is_empty() {
+        let why = "the file answers with entries out of their order; keep a copy, and restore it from a backup";
+        return Err(JournalError::Damaged { place: format!("run {run}, behind entry {after}"), why: why.into() });
+    }
+    page.truncate(rising);
+    Ok(page)
 }
 
 fn one<T>(

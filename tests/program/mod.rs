@@ -5,3 +5,5 @@ mod kills;
 mod lifecycle;
 mod notify;
 pub mod project;
+mod refusals;
+mod secrets;

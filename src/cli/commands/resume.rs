@@ -104,8 +104,13 @@ pub fn go_on(
 ) -> Result<Verdict, CliError> {
     let begun = Instant::now();
     let script = kept_script(summary)?;
-    reopen_secrets(session, summary)
-        .map_err(|error| error.next(format!("runsheet {} {}", how.command, summary.run)))?;
+    if let Err(error) = reopen_secrets(session, summary) {
+        if how.command != "abandon" {
+            return Err(error.next(format!("runsheet {} {}", how.command, summary.run)));
+        }
+        // Giving up must stay possible when a secret is gone for good; a cleanup that needs it says so itself.
+        out.talk(&format!("{} {}; cleanups may fail for it", out.paint("1;33", "warning:"), error.message));
+    }
     let config = &session.project.config;
     for name in summary.started.targets.keys() {
         config.target(name)?;
