@@ -680,3 +680,22 @@ fn a_step_whose_time_was_up_or_that_waited_for_a_person_gets_its_time_anew() {
     project.run(&["resume"]).with_code(0);
     assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from log"), "0,1,2");
 }
+
+#[test]
+fn a_hold_that_breaks_during_a_long_transaction_keeps_it_from_being_committed() {
+    let (database, project) = world(FREEZER);
+    database.sql("create table log (n int)");
+    project.runbook(
+        "held",
+        r#"fn frozen(made) { sql::value(params.app, "select frozen from freezer") }
+           step("freeze", || { sql::exec(params.app, "update freezer set frozen = true, times = times + 1", #{}, #{ rows: 1 }); "ice" }).hold("writes frozen", "frozen");
+           step("move", || { sql::exec(params.app, "insert into log select times from freezer, pg_sleep(1.5)", #{}, #{ rows: 1 }); });"#,
+    );
+    let child = start(&project, &["run", "held"]);
+    wait_until("the change is at work", || {
+        database.sql("select count(*) from pg_stat_activity where datname = current_database() and query like 'insert into log%'") == "1"
+    });
+    database.sql("update freezer set frozen = false");
+    ended(child).with_code(0).saying("writes frozen");
+    assert_eq!(database.sql("select string_agg(n::text, ',') from log"), "2");
+}
