@@ -37,8 +37,8 @@ pub struct Closure {
     pub phase: Phase,
     /// Only records after this entry count.
     pub from: u64,
-    /// The entry of its newest failure.
-    pub failed_at: Option<u64>,
+    /// The entries at which it failed.
+    pub failures: Vec<u64>,
     /// When its time is up.
     pub deadline: Option<Instant>,
     /// Checks recorded so far.
@@ -66,7 +66,7 @@ impl ExecuteDoor {
     pub fn open(closure: &Arc<Closure>, lane: String, stopped: Option<Arc<AtomicBool>>) -> Result<Self, Halt> {
         let run = &closure.run;
         let place = Lane { run: &run.lease.run, step: &closure.spec.name, phase: closure.phase, lane: &lane };
-        let cursor = Cursor::open(&*run.engine.journal, &place, closure.from, closure.failed_at).map_err(halt)?;
+        let cursor = Cursor::open(&*run.engine.journal, &place, closure.from, &closure.failures).map_err(halt)?;
         let place = Mutex::new(Place { cursor, seq: 0, ahead: None });
         Ok(Self { closure: Arc::clone(closure), lane, place, stopped })
     }
@@ -174,8 +174,9 @@ impl ExecuteDoor {
                 fault
             };
             let tries = attempt - first + 1;
-            let again = fault.class == FaultClass::Retryable && action.class != Recovery::Ask;
-            if !again || tries >= policy.attempts || run.engine.cancel.asked() {
+            let again =
+                fault.class == FaultClass::Retryable && action.class != Recovery::Ask && tries < policy.attempts;
+            if !again {
                 self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
                 return Err(fault.into());
             }
