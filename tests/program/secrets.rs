@@ -71,6 +71,9 @@ struct World {
     database: Database,
     project: Project,
     role: String,
+    /// [`URL`] and [`FILE`] with the name of the database behind them: no other test's processes have these.
+    password: String,
+    token: String,
 }
 
 /// A server that logs every statement, and a project whose target's URL holds a canary.
@@ -78,15 +81,16 @@ fn world() -> World {
     let cluster = Cluster::start(&["log_statement=all", "log_min_error_statement=panic"]);
     let database = cluster.database("secrets");
     let role = format!("holder_{}", database.name);
+    let (password, token) = (format!("{URL}-{}", database.name), format!("{FILE}{}", database.name));
     let unlogged = unlogged(&database);
-    unlogged.sql(&format!("create role {role} superuser login password '{URL}'"));
+    unlogged.sql(&format!("create role {role} superuser login password '{password}'"));
     unlogged.sql(&format!("create role app_{role} login; create role random_{role} login"));
     let (_, place) = database.url.split_once('@').unwrap();
-    let project = Project::with_url(&format!("postgresql://{role}:{URL}@{place}"));
-    project.file("token", &format!("{FILE}\n"));
-    let written: Vec<String> = [PARAM, FILE, DEPLOY].iter().flat_map(|secret| forms(secret)).collect();
+    let project = Project::with_url(&format!("postgresql://{role}:{password}@{place}"));
+    project.file("token", &format!("{token}\n"));
+    let written: Vec<String> = [PARAM, &token, DEPLOY].iter().flat_map(|secret| forms(secret)).collect();
     project.file("forms", &written.join("\n"));
-    World { cluster, database, project, role }
+    World { cluster, database, project, role, password, token }
 }
 
 /// The same database in sessions whose statements are not logged: for what the test itself says in the clear.
@@ -153,8 +157,9 @@ step("verify", || check::that("token", true, `with ${params.token}`));
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
         let (arguments, environment) = (read("cmdline"), read("environ"));
-        clean(&arguments, &all, &format!("arguments of {}", entry.path().display()));
-        if environment.windows(FILE.len()).any(|window| window == FILE.as_bytes()) {
+        let ours = [PARAM, &world.token, DEPLOY, &world.password, &generated];
+        clean(&arguments, &ours, &format!("arguments of {}", entry.path().display()));
+        if environment.windows(world.token.len()).any(|window| window == world.token.as_bytes()) {
             holders.push(String::from_utf8_lossy(&arguments).replace('\0', " "));
         }
     }
