@@ -82,14 +82,21 @@ pub fn sources(config: &Config, name: &str) -> Result<Sources, CliError> {
 /// Loads a runbook, refusing it with everything that is wrong with it.
 pub fn load(sources: &Sources, color: bool) -> Result<Runbook, CliError> {
     let loaded = runbook::load(sources)
-        .map_err(|findings| CliError::findings(format!("`{}` cannot be loaded", sources.main), &findings, color))?;
+        .map_err(|findings| CliError::findings(format!("`{}` cannot be loaded", sources.main), &findings, color))
+        .map_err(|error| error.next(format!("runsheet lint {}", typed(sources))))?;
     let errors: Vec<_> =
         runbook::lint(&loaded).into_iter().filter(|finding| finding.severity == runbook::Severity::Error).collect();
     if errors.is_empty() {
         Ok(loaded)
     } else {
-        Err(CliError::findings(format!("`{}` is refused", sources.main), &errors, color))
+        let error = CliError::findings(format!("`{}` is refused", sources.main), &errors, color);
+        Err(error.next(format!("runsheet lint {}", typed(sources))))
     }
+}
+
+/// What one types for a runbook: its name, or the path of its file.
+fn typed(sources: &Sources) -> &str {
+    name_of(&sources.main).unwrap_or(&sources.main)
 }
 
 /// Digest of all the text of a runbook.

@@ -56,8 +56,12 @@ impl CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
+        let next = match &error {
+            ConfigError::NoProject { .. } => "runsheet init",
+            _ => "runsheet doctor",
+        };
         let hint = error.hint();
-        Self { hint, ..Self::refused(error.to_string()) }
+        Self { hint, ..Self::refused(error.to_string()).next(next) }
     }
 }
 

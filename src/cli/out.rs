@@ -1,5 +1,6 @@
 //! Printing: stdout is data, stderr is talk, and neither ever shows a secret.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
@@ -16,6 +17,10 @@ pub struct Out {
     /// Whether talk may be coloured.
     pub color: bool,
     vault: Option<Arc<Vault>>,
+    /// Options that a next command needs as this one did.
+    carried: String,
+    /// Whether a JSON document was printed: there is one for each command, and an error takes its place.
+    printed: Cell<bool>,
 }
 
 impl Out {
@@ -23,12 +28,17 @@ impl Out {
     pub fn new(json: bool) -> Self {
         let color =
             std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
-        Self { json, color, vault: None }
+        Self { json, color, vault: None, carried: String::new(), printed: Cell::new(false) }
     }
 
     /// From now on, everything printed passes this vault.
     pub fn guard(&mut self, vault: Arc<Vault>) {
         self.vault = Some(vault);
+    }
+
+    /// From now on, `next:` lines repeat these options.
+    pub fn carry(&mut self, options: String) {
+        self.carried = options;
     }
 
     fn clean(&self, text: &str) -> String {
@@ -47,6 +57,7 @@ impl Out {
 
     /// Data as one JSON document.
     pub fn json(&self, value: &impl Serialize) {
+        self.printed.set(true);
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
         self.data(&text);
     }
@@ -59,7 +70,15 @@ impl Out {
 
     /// The line that ends every command that did not pass.
     pub fn next(&self, command: &str) {
-        self.talk(&format!("{} {command}", self.paint("1", "next:")));
+        self.talk(&format!("{} {}", self.paint("1", "next:"), self.command(command)));
+    }
+
+    /// A command with the options that this one was given and the next one needs.
+    fn command(&self, command: &str) -> String {
+        match command.strip_prefix("runsheet ") {
+            Some(rest) if !rest.starts_with("-e ") => format!("runsheet{} {rest}", self.carried),
+            _ => command.to_owned(),
+        }
     }
 
     /// Text in an ANSI style, where colours are allowed.
@@ -76,6 +95,16 @@ impl Out {
         if let Some(hint) = &error.hint {
             self.talk(&format!("{} {hint}", self.paint("1;36", "help:")));
         }
-        self.next(error.next.as_deref().unwrap_or("runsheet --help"));
+        let next = error.next.as_deref().unwrap_or("runsheet --help");
+        self.next(next);
+        if self.json && !self.printed.get() {
+            self.json(&serde_json::json!({
+                "verdict": error.verdict,
+                "error": error.message,
+                "detail": error.detail,
+                "hint": error.hint,
+                "next": self.command(next),
+            }));
+        }
     }
 }

@@ -196,13 +196,30 @@ impl Lint<'_> {
             .map(|param| param.name.as_str())
             .filter(|name| !self.read.contains(*name))
             .collect();
+        let main = &self.runbook.sources().main;
         for name in unread {
+            let text = self.runbook.sources().text(main);
+            let at = Location { file: main.clone(), ..declared_at(&text, name) };
             self.found.push(
                 Diagnostic::warning("param.unread", format!("parameter `{name}` is never read"))
-                    .hinted("remove it, or read it as params.NAME"),
+                    .at(at, "", text)
+                    .hinted(format!("remove it, or read it as params.{name}")),
             );
         }
     }
+}
+
+/// Where a parameter is declared: the first `name:` of the text. Rhai keeps no place of a map's keys.
+fn declared_at(text: &str, name: &str) -> Location {
+    let found = text.lines().enumerate().find_map(|(index, line)| {
+        let (before, _) = line.match_indices(name).map(|(at, _)| line.split_at(at)).find(|(before, rest)| {
+            let whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            whole && rest[name.len()..].trim_start().starts_with(':') && !before.trim_start().starts_with("//")
+        })?;
+        Some((index + 1, before.chars().count() + 1))
+    });
+    let (line, column) = found.unwrap_or_default();
+    Location { file: String::new(), line, column }
 }
 
 /// The name behind `params.` or inside `params["…"]`.

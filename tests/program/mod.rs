@@ -1,5 +1,10 @@
 //! The whole program, run as people run it: real processes, a real PostgreSQL, exit codes and words.
 
+mod examples;
+mod json;
 mod kills;
 mod lifecycle;
+mod preview;
 pub mod project;
+mod readme;
+mod words;

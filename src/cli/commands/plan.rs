@@ -61,15 +61,21 @@ pub fn preview(
     match (out.json, full) {
         (true, _) => out.json(&plan),
         (false, true) => out.data(&show::full(&plan)),
-        (false, false) => out.data(&show::render(&plan)),
+        (false, false) => out.data(&show::render(&plan, &planning.declaration.params)),
     }
     if !plan.sound() {
         return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above")
             .next(format!("runsheet lint {runbook}")));
     }
     match file {
-        Some(file) => out.next(&format!("runsheet run {runbook} --plan {}", file.display())),
-        None => out.next(&format!("runsheet run {runbook} {}", params.join(" "))),
+        Some(file) => {
+            let file = show::shell_word(&file.to_string_lossy());
+            out.next(&format!("runsheet run {} --plan {file}", show::shell_word(runbook)));
+        }
+        None => {
+            let params: String = params.iter().map(|param| format!(" {}", show::shell_word(param))).collect();
+            out.next(&format!("runsheet run {}{params}", show::shell_word(runbook)));
+        }
     }
     Ok(Verdict::Pass)
 }

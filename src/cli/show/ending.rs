@@ -93,19 +93,35 @@ impl Closing {
         if !ending.shown.is_empty() {
             out.talk(&ending.shown);
         }
+        let help = |text: &str| out.talk(&format!("{} {text}", out.paint("1;36", "help:")));
         if let Some(fault) = &ending.fault {
-            if let Some(detail) = &fault.detail {
+            // What is drawn has detail and hint already.
+            if let Some(detail) = fault.detail.as_ref().filter(|detail| !ending.shown.contains(detail.as_str())) {
                 out.talk(detail);
             }
-            if let Some(hint) = &fault.hint {
-                out.talk(&format!("{} {hint}", out.paint("1;36", "help:")));
+            if let Some(hint) = fault.hint.as_ref().filter(|hint| !ending.shown.contains(hint.as_str())) {
+                help(hint);
             }
         }
-        let style = if self.verdict == Verdict::Pass { "1;32" } else { "1;31" };
-        let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
+        if self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
+            help(&format!(
+                "resume tries again with the text that the run was started with; when the runbook itself is wrong, \
+                 `runsheet undo {run}` or `runsheet abandon {run} --why …`, mend it, and start a new run",
+                run = self.run
+            ));
+        }
+        let (style, word) = match (self.verdict, self.state) {
+            (Verdict::Pass, RunState::Undone | RunState::Abandoned) => ("1;33", self.state.as_str()),
+            (Verdict::Pass, _) => ("1;32", self.verdict.as_str()),
+            (Verdict::Waiting | Verdict::Interrupted, _) => ("1;33", self.verdict.as_str()),
+            _ => ("1;31", self.verdict.as_str()),
+        };
+        // A failed or stopped step has said it, just above.
+        let said = ending.step.is_some() || word == self.state.as_str();
+        let why = if self.why.is_empty() || said { String::new() } else { format!(" ({})", self.why) };
         #[expect(clippy::cast_precision_loss, reason = "no run takes 2^53 milliseconds")]
         let took = duration(self.took_ms as f64 / 1000.0);
-        out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, self.verdict.as_str())));
+        out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, word)));
         if !self.journal_head.is_empty() {
             out.talk(&out.paint("2", &format!("journal head {}", self.journal_head)));
         }

@@ -8,6 +8,20 @@ pub use ending::Closing;
 pub use plan::{full, render};
 pub use terminal::Terminal;
 
+/// So many things, in the plural unless it is one: `1 run`, `3 runs`.
+pub fn count(many: usize, thing: &str) -> String {
+    format!("{many} {thing}{}", if many == 1 { "" } else { "s" })
+}
+
+/// A word as it is typed at a shell: quoted only where it must be.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    shlex::try_quote(word).map(std::borrow::Cow::into_owned).unwrap_or_default()
+}
+
 /// A length of time as people read it: `85 ms`, `3.2 s`, `12 min 5 s`, `3 h 2 min`.
 pub fn duration(seconds: f64) -> String {
     #[expect(
