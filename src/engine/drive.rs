@@ -237,11 +237,9 @@ pub fn end(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
     };
     let why = error.stop.to_string();
     // The place in the runbook says something about a mistake, and nothing about a pause.
-    let shown = if matches!(&error.stop, Stop::Halted(halt) if halt.is_a_pause()) { String::new() } else { error.shown };
-    finish(
-        run,
-        Ending { state, verdict, why, fault, shown, step: Some(step), key, checks, head: String::new() },
-    )
+    let shown =
+        if matches!(&error.stop, Stop::Halted(halt) if halt.is_a_pause()) { String::new() } else { error.shown };
+    finish(run, Ending { state, verdict, why, fault, shown, step: Some(step), key, checks, head: String::new() })
 }
 
 /// Writes down how this process leaves the run.

@@ -16,12 +16,7 @@ pub fn text(report: &Report) -> String {
         let label = if target.label == target.name { String::new() } else { format!(" ({})", target.label) };
         format!(
             "{}{label}: database {} at {}, system {}, oid {}, timeline {}",
-            target.name,
-            target.database,
-            target.address,
-            target.system,
-            target.database_oid,
-            target.timeline
+            target.name, target.database, target.address, target.system, target.database_oid, target.timeline
         )
     });
     section(&mut out, "Parameters", &report.params, |param| format!("{} = {}", param.name, value(param)));

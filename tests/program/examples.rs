@@ -96,6 +96,31 @@ fn the_built_in_runbook_and_the_template_of_new_are_executed_and_taken_as_they_a
 }
 
 #[test]
+fn the_template_of_new_is_taken_back_wherever_it_was_cut_off() {
+    let database = Cluster::shared().database("cut_off");
+    let project = Project::on(&database);
+    project.run(&["new", "mine"]).with_code(0);
+    let mut undone = 0;
+    for write in 1.. {
+        database.sql("drop table if exists maintenance_notes");
+        let said = project.run_with("RUNSHEET_CRASH", &format!("after:{write}"), &["run", "mine", "target=app"]);
+        if said.code == 0 {
+            break;
+        }
+        if project.run(&["status", "--json"]).json()["unfinished"][0].is_null() {
+            continue;
+        }
+        let taken_back = project.run(&["undo"]);
+        assert_eq!(taken_back.code, 0, "killed after write {write}: {}", taken_back.err);
+        undone += 1;
+        if database.sql("select to_regclass('maintenance_notes') is not null") == "t" {
+            assert_eq!(database.sql("select count(*) from maintenance_notes"), "0", "killed after write {write}");
+        }
+    }
+    assert!(undone > 8, "{undone} runs were taken back");
+}
+
+#[test]
 fn every_word_has_an_example() {
     let text: String = examples().into_values().collect();
     let project = Project::with_url("postgresql://nobody@127.0.0.1:1/none");

@@ -12,9 +12,15 @@ fn lived_in() -> Project {
     let database = Cluster::shared().database("json");
     database.sql("create table numbers (n int)");
     let project = Project::on(&database);
-    project.runbook("fill", r#"step("fill", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 1 }));"#);
+    project.runbook(
+        "fill",
+        r#"step("fill", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 1 }));"#,
+    );
     project.runbook("ask", r#"step("ask", || flow::approve("Really?"));"#);
-    project.runbook("bad", r#"step("bad", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 7 }));"#);
+    project.runbook(
+        "bad",
+        r#"step("bad", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 7 }));"#,
+    );
     project.run(&["run", "fill"]).with_code(0);
     project
 }
@@ -53,13 +59,18 @@ fn every_command_prints_one_json_document() {
     ] {
         let said = project.run(&[args, &["--json"]].concat());
         assert_eq!(said.code, code, "{args:?}\n{}\n{}", said.out, said.err);
-        let document: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", said.out));
+        let document: Value =
+            serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", said.out));
         if code == 2 {
             assert_eq!(document["verdict"], "refused", "{args:?}");
             assert!(document["next"].as_str().is_some_and(|next| next.starts_with("runsheet ")), "{args:?}");
         }
         if code != 0 {
-            assert!(said.err.lines().last().is_some_and(|line| line.starts_with("next: runsheet")), "{args:?}: {}", said.err);
+            assert!(
+                said.err.lines().last().is_some_and(|line| line.starts_with("next: runsheet")),
+                "{args:?}: {}",
+                said.err
+            );
         }
     }
 }

@@ -134,7 +134,8 @@ fn three_hundred_kills_at_random_instants_with_servers_crashing_lose_and_double_
         loop {
             assert!(begun.elapsed() < Duration::from_secs(120), "a run does not come to its end");
             let args: &[&str] = if unfinished { &["resume"] } else { &["run", "killed"] };
-            let mut child = project.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+            let mut child =
+                project.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
             std::thread::sleep(Duration::from_millis(random.random_range(5..140)));
             match random.random_range(0..12) {
                 0 => {

@@ -128,7 +128,8 @@ fn a_stopped_engine_whose_run_was_taken_over_is_refused_its_next_change() {
         "slow",
         r#"step("slow", || { for n in range(0, 8) { sql::exec(params.app, "insert into numbers select {{ n }} from pg_sleep(0.2)", #{ n: n }, #{ rows: 1 }); } });"#,
     );
-    let first = project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let first =
+        project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     wait_until("the first rows", || database.sql("select count(*) from numbers") >= "2".to_owned());
     let pid = Pid::from_raw(first.id().cast_signed()).expect("a pid");
     kill_process(pid, Signal::STOP).expect("it is stopped");
@@ -144,9 +145,15 @@ fn a_stopped_engine_whose_run_was_taken_over_is_refused_its_next_change() {
 #[test]
 fn two_engines_started_at_once_on_one_database_do_not_both_run() {
     let (database, project) = numbers();
-    project.runbook("slow", r#"step("slow", || sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.5)"));"#);
-    let start = || project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    let codes: Vec<_> = [start(), start()].map(|child| super::project::Said::from(child.wait_with_output().expect("it ends")).code).into();
+    project.runbook(
+        "slow",
+        r#"step("slow", || sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.5)"));"#,
+    );
+    let start =
+        || project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let codes: Vec<_> = [start(), start()]
+        .map(|child| super::project::Said::from(child.wait_with_output().expect("it ends")).code)
+        .into();
     assert!(codes.contains(&0) && codes.contains(&7), "{codes:?}");
     assert_eq!(database.sql("select count(*) from numbers"), "1");
 }
@@ -158,7 +165,8 @@ fn an_interrupted_run_says_how_to_go_on_and_does() {
         "slow",
         r#"step("slow", || { for n in range(0, 5) { sql::exec(params.app, "insert into numbers select {{ n }} from pg_sleep(0.2)", #{ n: n }, #{ rows: 1 }); } });"#,
     );
-    let child = project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let child =
+        project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
     wait_until("the first row", || database.sql("select count(*) from numbers") >= "1".to_owned());
     kill_process(Pid::from_raw(child.id().cast_signed()).expect("a pid"), Signal::TERM).expect("it is asked to stop");
     let said = super::project::Said::from(child.wait_with_output().expect("it ends"));

@@ -7,7 +7,9 @@ use crate::support::{Cluster, Database};
 
 fn orders() -> (Database, Project) {
     let database = Cluster::shared().database("preview");
-    database.sql("create table orders (id int primary key, state text); insert into orders values (1, 'open'), (2, 'open')");
+    database.sql(
+        "create table orders (id int primary key, state text); insert into orders values (1, 'open'), (2, 'open')",
+    );
     let project = Project::on(&database);
     (database, project)
 }
@@ -22,7 +24,10 @@ fn step(said: &Said, name: &str) -> Value {
 
 /// Level of each line, in order, of a step.
 fn levels(step: &Value) -> Vec<&str> {
-    step["lines"].as_array().map(|lines| lines.iter().filter_map(|line| line["level"].as_str()).collect()).unwrap_or_default()
+    step["lines"]
+        .as_array()
+        .map(|lines| lines.iter().filter_map(|line| line["level"].as_str()).collect())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -119,18 +124,24 @@ step("last", || command::run(["true"], #{ repeatable: true }));
     assert!(text.out.contains("not foreseen to the end: decide"), "{}", text.out);
 }
 
-const CLOSE: &str = r#"step("close", || sql::exec(params.app, "update orders set state = {{ state }}", #{ state: "closed" }));"#;
+const CLOSE: &str =
+    r#"step("close", || sql::exec(params.app, "update orders set state = {{ state }}", #{ state: "closed" }));"#;
 
 #[test]
 fn a_run_by_a_plan_does_what_was_approved_and_needs_no_parameters_again() {
     let (database, project) = orders();
     project.runbook("close", CLOSE);
-    project.run(&["plan", "close", "app=app", "--out", "plan.json"]).with_code(0).saying("next: runsheet run close --plan plan.json");
+    project
+        .run(&["plan", "close", "app=app", "--out", "plan.json"])
+        .with_code(0)
+        .saying("next: runsheet run close --plan plan.json");
     // Figures inform; they are no drift.
     database.sql("insert into orders values (3, 'open')");
     project.run(&["run", "close", "--plan", "plan.json"]).with_code(0);
     assert_eq!(database.sql("select count(*) from orders where state = 'closed'"), "3");
-    let plan: Value = serde_json::from_str(&std::fs::read_to_string(project.path().join("plan.json")).expect("the plan")).expect("JSON");
+    let plan: Value =
+        serde_json::from_str(&std::fs::read_to_string(project.path().join("plan.json")).expect("the plan"))
+            .expect("JSON");
     let report = project.run(&["report", "--json"]).with_code(0).json();
     assert_eq!(report["plan"], plan["digest"]);
 }
@@ -141,7 +152,11 @@ fn a_world_that_drifted_from_the_plan_stops_the_run_and_is_named() {
     project.runbook("close", CLOSE);
     let plan = || project.run(&["plan", "close", "--out", "plan.json"]).with_code(0);
     let drifted = |named: &str| {
-        project.run(&["run", "close", "--plan", "plan.json"]).with_code(8).saying(named).saying("next: runsheet plan close");
+        project
+            .run(&["run", "close", "--plan", "plan.json"])
+            .with_code(8)
+            .saying(named)
+            .saying("next: runsheet plan close");
     };
     plan();
     database.sql("alter table orders add column note text");
@@ -173,7 +188,11 @@ fn a_plan_that_was_edited_is_refused() {
     let text = std::fs::read_to_string(project.path().join("plan.json")).expect("the plan");
     assert!(text.contains("'closed'") || text.contains("closed"), "{text}");
     project.file("edited.json", &text.replacen("update orders", "update  orders", 1));
-    project.run(&["run", "close", "--plan", "edited.json"]).with_code(8).saying("was edited").saying("next: runsheet plan close");
+    project
+        .run(&["run", "close", "--plan", "edited.json"])
+        .with_code(8)
+        .saying("was edited")
+        .saying("next: runsheet plan close");
     project.file("garbage.json", "{ \"format\": 1");
     project.run(&["run", "close", "--plan", "garbage.json"]).with_code(2).saying("is not a plan");
     project.run(&["run", "close", "--plan", "none.json"]).with_code(2).saying("cannot be read");
@@ -235,10 +254,11 @@ fn a_secret_stands_in_the_full_plan_as_a_variable() {
     project.file(
         "runbooks/role.rhai",
         r#"runbook("role", "1.0.0", #{ params: #{ app: target("db"), pw: secret("the password") } });
-step("role", || sql::exec(params.app, "create role preview_role password {{ pw }}", #{ pw: params.pw }));
+step("role", || sql::exec(params.app, "create role preview_role password {{ pw | scram }}", #{ pw: params.pw }));
 "#,
     );
-    let said = project.run_with("NEW_PASSWORD", "canary-93f1", &["plan", "role", "app=app", "pw=env:NEW_PASSWORD", "--full"]);
+    let said =
+        project.run_with("NEW_PASSWORD", "canary-93f1", &["plan", "role", "app=app", "pw=env:NEW_PASSWORD", "--full"]);
     let said = said.with_code(0);
     assert!(said.out.contains("$PW"), "{}", said.out);
     assert!(!said.out.contains("canary-93f1") && !said.err.contains("canary-93f1"));

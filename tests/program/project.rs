@@ -88,7 +88,9 @@ impl Project {
 
     /// Writes a runbook with these steps and the parameter `app`.
     pub fn runbook(&self, name: &str, steps: &str) {
-        let head = format!("runbook(\"{name}\", \"1.0.0\", #{{ about: \"a test\", params: #{{ app: target(\"the database\", #{{ or: \"app\" }}) }} }});\n");
+        let head = format!(
+            "runbook(\"{name}\", \"1.0.0\", #{{ about: \"a test\", params: #{{ app: target(\"the database\", #{{ or: \"app\" }}) }} }});\n"
+        );
         self.file(&format!("runbooks/{name}.rhai"), &format!("{head}{steps}\n"));
     }
 

@@ -7,7 +7,10 @@ fn docs_words_md_is_what_the_program_prints() {
     let project = Project::with_url("postgresql://nobody@127.0.0.1:1/none");
     let fresh = project.run(&["words", "--markdown"]).with_code(0).out;
     let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/words.md")).unwrap_or_default();
-    assert!(kept == fresh, "docs/words.md is stale; renew it with\n\n    cargo run -- words --markdown > docs/words.md\n");
+    assert!(
+        kept == fresh,
+        "docs/words.md is stale; renew it with\n\n    cargo run -- words --markdown > docs/words.md\n"
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Args {
                         ));
                         if config.targets[name].identity.is_none() {
                             out.data(&format!(
-                                "    to be refused any other database under this name, put this beneath [targets.{name}]:\n    \
+                                "    so that no other database is ever taken for it, add beneath [targets.{name}]:\n    \
                                  identity = {{ system = \"{}\", database = \"{}\" }}",
                                 identity.system, identity.database
                             ));

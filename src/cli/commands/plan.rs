@@ -106,7 +106,9 @@ pub fn read(file: &Path) -> Result<Plan, CliError> {
     }
     if !plan.intact() {
         let message = format!("the plan {name} was edited: its digest is not its own");
-        return Err(CliError::new(Verdict::Drifted, message).hinted("make a new plan; a plan is reviewed, not edited"));
+        return Err(CliError::new(Verdict::Drifted, message)
+            .hinted("make a new plan; a plan is reviewed, not edited")
+            .next(format!("runsheet plan {}", plan.runbook)));
     }
     Ok(plan)
 }

@@ -66,9 +66,10 @@ impl Args {
         }
         out.data(&lines.join("\n"));
         let given = project.config.runbooks.get(&declaration.name);
-        let needed = declaration.params.iter().filter(|spec| {
-            spec.or.is_none() && given.is_none_or(|values| !values.contains_key(&spec.name))
-        });
+        let needed = declaration
+            .params
+            .iter()
+            .filter(|spec| spec.or.is_none() && given.is_none_or(|values| !values.contains_key(&spec.name)));
         let needed: String = needed.map(|spec| format!(" {}=…", spec.name)).collect();
         out.next(&format!("runsheet plan {}{needed}", self.runbook));
         Ok(Verdict::Pass)

@@ -105,8 +105,8 @@ impl Closing {
         }
         if self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
             help(&format!(
-                "resume tries again with the text that the run was started with; when the runbook itself is wrong, \
-                 `runsheet undo {run}` or `runsheet abandon {run} --why …`, mend it, and start a new run",
+                "resume tries again, with the text that the run was started with; to change the runbook, first \
+                 `runsheet undo {run}` or `runsheet abandon {run} --why …`",
                 run = self.run
             ));
         }

@@ -19,6 +19,10 @@ pub fn shell_word(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
+    // `note='first try'` reads better than `'note=first try'`.
+    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty() && name.chars().all(plain)) {
+        return format!("{name}={}", shell_word(value));
+    }
     shlex::try_quote(word).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
 

@@ -64,8 +64,7 @@ pub fn render(plan: &Plan, kinds: &[ParamSpec]) -> String {
 /// What a reviewer looks for first: how much is changed, until when it can be taken back, how long it may take.
 fn summary(text: &mut String, plan: &Plan) {
     let names = |wanted: &dyn Fn(&PlannedStep) -> bool| {
-        let names: Vec<&str> =
-            plan.steps.iter().filter(|step| wanted(step)).map(|step| step.name.as_str()).collect();
+        let names: Vec<&str> = plan.steps.iter().filter(|step| wanted(step)).map(|step| step.name.as_str()).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     let changes = |step: &PlannedStep| step.lines.iter().any(|line| line.change);
