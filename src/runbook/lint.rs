@@ -8,7 +8,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::profile::location;
 use super::script::Runbook;
 use super::template;
-use super::vocabulary::{declaring, did_you_mean};
+use super::vocabulary::{self, declaring, did_you_mean};
 use crate::model::script::{Location, Script};
 
 const SQL_WORDS: [&str; 4] = ["query", "value", "exec", "admin"];
@@ -73,6 +73,7 @@ impl Lint<'_> {
 
     fn call(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
         if call.is_qualified() {
+            self.known(path, ast, call, at);
             if call.namespace.root() == "sql" && SQL_WORDS.contains(&call.name.as_str()) && call.args.len() > 1 {
                 self.sql(path, &call.args[1]);
             }
@@ -83,6 +84,26 @@ impl Lint<'_> {
         if declares && inside_function(ast, at) {
             let problem = Diagnostic::error("phase", format!("`{}` declares, and a step only acts", call.name));
             self.add(path, at, "", problem.hinted("move it to the top level"));
+        }
+    }
+
+    /// A word behind `::` is one of a family, or a function of an import; Rhai itself finds out only when it is called.
+    fn known(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
+        let family = call.namespace.root();
+        let families: Vec<String> = vocabulary::families().into_iter().map(str::to_owned).collect();
+        if !families.iter().any(|known| known == family) {
+            if !imports(ast).iter().any(|alias| alias == family) {
+                let message = format!("there is no family of words and no import `{family}`");
+                let message = format!("{message}{}", did_you_mean(family, &families));
+                self.add(path, at, "", Diagnostic::error("word.unknown", message));
+            }
+            return;
+        }
+        let name = format!("{family}::{}", call.name);
+        let names: Vec<String> = vocabulary::words().iter().map(|word| word.name.to_owned()).collect();
+        if !names.contains(&name) {
+            let message = format!("there is no word `{name}`{}", did_you_mean(&name, &names));
+            self.add(path, at, "", Diagnostic::error("word.unknown", message));
         }
     }
 
@@ -207,6 +228,18 @@ impl Lint<'_> {
             );
         }
     }
+}
+
+/// Names under which a file's imports are known.
+fn imports(ast: &AST) -> Vec<String> {
+    let mut aliases = Vec::new();
+    ast.walk(&mut |nodes| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = nodes.last() {
+            aliases.push(import.1.name.to_string());
+        }
+        true
+    });
+    aliases
 }
 
 /// Where a parameter is declared: the first `name:` of the text. Rhai keeps no place of a map's keys.

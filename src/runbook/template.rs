@@ -118,7 +118,12 @@ fn environment() -> Environment<'static> {
         }
         Ok(Jinja::from_object(Verbatim(format!("\"{}\"", name.replace('"', "\"\"")))))
     });
-    environment.add_filter("scram", |value: &str| -> Result<Jinja, Error> {
+    environment.add_filter("scram", |value: &Jinja| -> Result<Jinja, Error> {
+        // A preview makes no password.
+        if let Some(later) = value.downcast_object_ref::<Later>() {
+            return Ok(Jinja::from_object(Verbatim(format!("'{}'", later.0))));
+        }
+        let value = value.as_str().unwrap_or_default();
         let name = value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
         let Some(name) = name.filter(|name| !name.contains(secret::OPEN)) else {
             return Err(invalid("`scram` needs a whole secret, as a parameter or random::password(n) gives it"));

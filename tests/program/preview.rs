@@ -71,7 +71,7 @@ step("first", || sql::exec(params.app, "update orders set state = 'closing'"));
 step("close", || sql::exec(params.app, "update orders set sate = 'closed'"));
 "#,
     );
-    let said = project.run(&["plan", "typo"]).with_code(1).saying("next: runsheet lint typo");
+    let said = project.run(&["plan", "typo"]).with_code(1).saying("next: runsheet plan typo");
     assert!(said.out.contains("column \"sate\" of relation \"orders\" does not exist"), "{}", said.out);
 }
 

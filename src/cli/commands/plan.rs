@@ -63,19 +63,18 @@ pub fn preview(
         (false, true) => out.data(&show::full(&plan)),
         (false, false) => out.data(&show::render(&plan, &planning.declaration.params)),
     }
+    let params: String = params.iter().map(|param| format!(" {}", show::shell_word(param))).collect();
+    let runbook = show::shell_word(runbook);
     if !plan.sound() {
-        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above")
-            .next(format!("runsheet lint {runbook}")));
+        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above, mend it, and plan again")
+            .next(format!("runsheet plan {runbook}{params}")));
     }
     match file {
         Some(file) => {
             let file = show::shell_word(&file.to_string_lossy());
-            out.next(&format!("runsheet run {} --plan {file}", show::shell_word(runbook)));
+            out.next(&format!("runsheet run {runbook} --plan {file}"));
         }
-        None => {
-            let params: String = params.iter().map(|param| format!(" {}", show::shell_word(param))).collect();
-            out.next(&format!("runsheet run {}{params}", show::shell_word(runbook)));
-        }
+        None => out.next(&format!("runsheet run {runbook}{params}")),
     }
     Ok(Verdict::Pass)
 }
