@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::config::{Config, did_you_mean};
+use super::config::{Config, ConfigError, did_you_mean};
 use super::error::CliError;
+use super::out::quoted;
 use crate::model::digest;
 use crate::runbook::{self, Runbook, Sources};
 
@@ -66,7 +67,7 @@ pub fn sources(config: &Config, name: &str) -> Result<Sources, CliError> {
         Err(error) => {
             let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == path).map(|(_, text)| (*text).to_owned());
             if shipped.is_none() && error.kind() != std::io::ErrorKind::NotFound {
-                *unreadable.borrow_mut() = Some(format!("{path}: {error}"));
+                *unreadable.borrow_mut() = Some(ConfigError::unreadable(Path::new(path), &error).to_string());
             }
             shipped
         }
@@ -75,28 +76,21 @@ pub fn sources(config: &Config, name: &str) -> Result<Sources, CliError> {
         let why = unreadable.take();
         let mut error = CliError::findings(format!("`{name}` cannot be read"), &[finding], false);
         error.hint = why;
-        error
+        error.next(format!("runsheet lint {}", quoted(name)))
     })
 }
 
 /// Loads a runbook, refusing it with everything that is wrong with it.
 pub fn load(sources: &Sources, color: bool) -> Result<Runbook, CliError> {
-    let loaded = runbook::load(sources)
-        .map_err(|findings| CliError::findings(format!("`{}` cannot be loaded", sources.main), &findings, color))
-        .map_err(|error| error.next(format!("runsheet lint {}", typed(sources))))?;
+    let refused = |what: &str, findings: &[runbook::Diagnostic]| {
+        let name = name_of(&sources.main).unwrap_or(&sources.main);
+        CliError::findings(format!("`{}` {what}", sources.main), findings, color)
+            .next(format!("runsheet lint {}", quoted(name)))
+    };
+    let loaded = runbook::load(sources).map_err(|findings| refused("cannot be loaded", &findings))?;
     let errors: Vec<_> =
         runbook::lint(&loaded).into_iter().filter(|finding| finding.severity == runbook::Severity::Error).collect();
-    if errors.is_empty() {
-        Ok(loaded)
-    } else {
-        let error = CliError::findings(format!("`{}` is refused", sources.main), &errors, color);
-        Err(error.next(format!("runsheet lint {}", typed(sources))))
-    }
-}
-
-/// What one types for a runbook: its name, or the path of its file.
-fn typed(sources: &Sources) -> &str {
-    name_of(&sources.main).unwrap_or(&sources.main)
+    if errors.is_empty() { Ok(loaded) } else { Err(refused("is refused", &errors)) }
 }
 
 /// Digest of all the text of a runbook.

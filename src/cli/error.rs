@@ -56,22 +56,25 @@ impl CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        let next = match &error {
-            ConfigError::NoProject { .. } => "runsheet init",
-            _ => "runsheet doctor",
-        };
         let hint = error.hint();
+        let next = match &error {
+            ConfigError::NoProject { .. } => "runsheet init".to_owned(),
+            ConfigError::Environment { other: Some(other), .. } => format!("runsheet doctor -e {other}"),
+            _ => "runsheet doctor".to_owned(),
+        };
         Self { hint, ..Self::refused(error.to_string()).next(next) }
     }
 }
 
 impl From<JournalError> for CliError {
     fn from(error: JournalError) -> Self {
-        match &error {
-            JournalError::NoSuchRun(_) => Self::refused(error.to_string()).next("runsheet runs"),
-            JournalError::Fenced { .. } => Self::new(Verdict::Locked, error.to_string()),
-            _ => Self::new(Verdict::Failed, error.to_string()),
-        }
+        let (verdict, next) = match &error {
+            JournalError::NoSuchRun(_) => (Verdict::Refused, "runsheet runs"),
+            JournalError::Fenced { .. } => (Verdict::Locked, "runsheet status"),
+            JournalError::Damaged { .. } => (Verdict::Refused, "runsheet audit verify"),
+            _ => (Verdict::Refused, "runsheet doctor"),
+        };
+        Self::new(verdict, error.to_string()).next(next)
     }
 }
 
@@ -98,7 +101,9 @@ impl From<StartError> for CliError {
             }
             StartError::Target(fault) => Self { next: Some("runsheet doctor".into()), ..Self::from(fault) },
             StartError::Journal(error) => error.into(),
-            StartError::Interrupted => Self::new(Verdict::Interrupted, "interrupted before anything was done"),
+            StartError::Interrupted => {
+                Self::new(Verdict::Interrupted, "interrupted before anything was done").next("runsheet status")
+            }
         }
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, json};
 
-use super::config::{Config, did_you_mean};
+use super::config::{Config, ConfigError, did_you_mean};
 use super::error::CliError;
 use crate::journal::entry::SecretSource;
 use crate::model::Value;
 use crate::model::declaration::Declaration;
 use crate::model::param::{ParamKind, ParamSpec};
-use crate::model::secret::Vault;
+use crate::model::secret::{SHORTEST_REDACTED, Vault};
 use crate::runbook::read_param;
 
 /// Parameters, read and checked.
@@ -20,6 +20,8 @@ pub struct Given {
     pub params: Value,
     /// Where each secret came from.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// What people should know of what they gave.
+    pub warnings: Vec<String>,
 }
 
 /// Reads `name=value` arguments over the values of `runsheet.toml` over the defaults. Everything that is wrong is
@@ -61,6 +63,7 @@ pub fn read(
     }
     let mut params = Map::new();
     let mut secrets = BTreeMap::new();
+    let mut misconfigured = false;
     for spec in &declaration.params {
         let value = match given.remove(&spec.name) {
             Some((value, from_command_line)) => read_one(spec, &value, from_command_line, config, vault, &mut secrets),
@@ -80,20 +83,31 @@ pub fn read(
         };
         match value {
             Ok(value) => {
-                wrong.extend(
-                    unknown_targets(&spec.kind, &value, config).map(|why| format!("parameter `{}`: {why}", spec.name)),
-                );
+                for error in unknown_targets(&spec.kind, &value, config) {
+                    misconfigured |= !matches!(error, ConfigError::NoTarget { .. });
+                    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                    wrong.push(format!("parameter `{}`: {error}{hint}", spec.name));
+                }
                 params.insert(spec.name.clone(), value);
             }
             Err(why) => wrong.push(why),
         }
     }
     if wrong.is_empty() {
-        return Ok(Given { params: Value::Object(params), secrets });
+        let short = secrets.keys().filter(|name| !vault.redacts(name));
+        let warnings = short.map(|name| {
+            format!(
+                "secret `{name}` is shorter than {} characters: a server's or a command's answer that repeats it is shown \
+                 and recorded as it is",
+                SHORTEST_REDACTED
+            )
+        });
+        return Ok(Given { params: Value::Object(params), warnings: warnings.collect(), secrets });
     }
     let count = wrong.len();
     let message = if count == 1 { wrong.remove(0) } else { format!("{count} parameters are wrong") };
-    let error = CliError::refused(message).next(format!("runsheet show {}", declaration.name));
+    let next = if misconfigured { "runsheet doctor".into() } else { format!("runsheet show {}", declaration.name) };
+    let error = CliError::refused(message).next(next);
     Err(CliError { detail: wrong.iter().map(|why| format!("  {why}")).collect::<Vec<_>>().join("\n"), ..error })
 }
 
@@ -109,9 +123,11 @@ fn read_one(
         return read_param(&spec.kind, value).map_err(|why| format!("parameter `{}` {why}", spec.name));
     }
     let reference = value.as_str().unwrap_or_default();
+    let literal = !reference.starts_with("env:") && !reference.starts_with("file:");
     let value = open_secret(reference, config).map_err(|why| {
         // Whatever was given may be the secret itself, so it is not repeated.
-        let place = if from_command_line { "; everyone on this machine can read a command line" } else { "" };
+        let seen = literal && from_command_line;
+        let place = if seen { "; everyone on this machine can read a command line" } else { "" };
         format!("parameter `{}` is a secret: {why}{place}", spec.name)
     })?;
     Ok(keep(spec, value, reference, vault, secrets))
@@ -147,7 +163,11 @@ pub fn open_secret(reference: &str, config: &Config) -> Result<String, String> {
     Err("give it as env:VAR or file:PATH".to_owned())
 }
 
-fn unknown_targets<'a>(kind: &'a ParamKind, value: &'a Value, config: &'a Config) -> impl Iterator<Item = String> + 'a {
+fn unknown_targets<'a>(
+    kind: &'a ParamKind,
+    value: &'a Value,
+    config: &'a Config,
+) -> impl Iterator<Item = ConfigError> + 'a {
     let names: Vec<&str> = match kind {
         ParamKind::Target => value.as_str().into_iter().collect(),
         ParamKind::List(inner) if **inner == ParamKind::Target => {
@@ -155,10 +175,5 @@ fn unknown_targets<'a>(kind: &'a ParamKind, value: &'a Value, config: &'a Config
         }
         _ => Vec::new(),
     };
-    names.into_iter().filter_map(|name| {
-        config.target(name).err().map(|error| {
-            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            format!("{error}{hint}")
-        })
-    })
+    names.into_iter().filter_map(|name| config.target(name).err())
 }

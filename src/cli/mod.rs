@@ -19,6 +19,7 @@ use clap::{CommandFactory, Parser};
 pub use commands::Command;
 pub use error::CliError;
 
+use crate::model::verdict::Verdict;
 use out::Out;
 
 /// Runbooks for PostgreSQL that write down every change before making it, and carry on after any kill.
@@ -54,57 +55,50 @@ pub struct Global {
     verbose: bool,
 }
 
-impl Global {
-    /// The options that the command after this one needs too, as they are typed.
-    fn repeated(&self) -> String {
-        let folders = [("--project", &self.project), ("--state", &self.state)];
-        let folders = folders.into_iter().filter_map(|(name, folder)| Some((name, folder.as_ref()?.to_string_lossy())));
-        let environment = self.environment.iter().map(|name| ("-e", name.as_str().into()));
-        environment.chain(folders).map(|(name, value)| format!(" {name} {}", show::shell_word(&value))).collect()
-    }
-}
-
 /// Reads the arguments, does what they say, and answers with the exit code of DESIGN's table.
 pub fn main() -> ExitCode {
     // A closed pipe (`runsheet runs | head`) ends the printing, never the run: print errors are ignored in `out`.
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return misread(&error),
     };
     trace(cli.global.verbose);
-    let mut out = Out::new(cli.global.json);
-    out.carry(cli.global.repeated());
+    let mut out = Out::new(&cli.global);
     match cli.command.run(&cli.global, &mut out) {
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
-        Err(error) => {
+        Err(mut error) => {
+            error.next.get_or_insert_with(help);
             out.error(&error);
             ExitCode::from(error.verdict.exit_code())
         }
     }
 }
 
-/// Says what is wrong with the arguments, or prints the help that was asked for.
-fn usage(error: &clap::Error) -> ExitCode {
-    use clap::error::{ContextKind, ContextValue};
-    let _ = error.print();
-    if !error.use_stderr() {
-        return ExitCode::SUCCESS;
+/// Help and version are answers; anything else that clap says is a refusal like every other.
+fn misread(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        if error.use_stderr() {
+            Out::plain(false).next(&help());
+        }
+        return ExitCode::from(if error.use_stderr() { Verdict::Refused.exit_code() } else { 0 });
     }
-    let usage = match error.get(ContextKind::Usage) {
-        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        // The help itself was printed, for want of a subcommand.
-        _ => std::iter::once("runsheet".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" "),
-    };
-    // `Usage: runsheet audit verify [OPTIONS] …`: the words before the first argument are the command.
-    let words = usage.split_whitespace().skip_while(|word| *word != "runsheet").skip(1);
-    let command: Vec<&str> = words.take_while(|word| word.chars().all(|c| c.is_ascii_lowercase())).collect();
-    let next = match std::env::args().len() {
-        1 if std::path::Path::new(config::FILE).exists() => "list".to_owned(),
-        1 => "init".to_owned(),
-        _ => [command.as_slice(), &["--help"]].concat().join(" "),
-    };
-    Out::new(false).next(&format!("runsheet {next}"));
-    ExitCode::from(crate::model::verdict::Verdict::Refused.exit_code())
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let text = text.split("\n\nFor more information").next().unwrap_or(text).trim_end();
+    let (message, detail) = text.split_once('\n').unwrap_or((text, ""));
+    let refusal = CliError { detail: detail.trim_start_matches('\n').to_owned(), ..CliError::refused(message) };
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    Out::plain(json).error(&refusal.next(help()));
+    ExitCode::from(Verdict::Refused.exit_code())
+}
+
+/// How to learn more about the command that was typed.
+fn help() -> String {
+    let known = Cli::command();
+    let typed = std::env::args().skip(1).find(|argument| known.find_subcommand(argument).is_some());
+    typed.map_or_else(|| "runsheet --help".to_owned(), |command| format!("runsheet {command} --help"))
 }
 
 /// The definition of all arguments, for completions and the reference.

@@ -49,6 +49,9 @@ impl Project {
         for (name, password) in config.passwords() {
             vault.hide(name, password);
         }
+        if let Some(url) = &config.notify {
+            vault.hide("notify.url", url);
+        }
         out.guard(Arc::clone(&vault));
         if !out.json {
             out.talk(&config.environment_line());
@@ -162,11 +165,21 @@ impl Drop for Session {
 
 /// Who acts, from where.
 pub fn actor() -> Actor {
-    let user = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
-    let user =
-        user.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let user = ["SUDO_USER", "LOGNAME", "USER"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let user = user.unwrap_or_else(login);
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     Actor { user, host, pid: std::process::id() }
+}
+
+/// The login of this process from the system's database of users, for cron jobs and services without a `USER`.
+fn login() -> String {
+    let uid = nix::unistd::getuid();
+    match nix::unistd::User::from_uid(uid) {
+        Ok(Some(user)) => user.name,
+        _ => format!("uid {uid}"),
+    }
 }
 
 /// Whether a person sits at both ends.

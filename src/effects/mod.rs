@@ -4,6 +4,7 @@
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
 pub mod local;
+pub mod notify;
 pub mod postgres;
 pub mod process;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
@@ -50,6 +51,12 @@ impl Engine {
     /// Shows something.
     pub fn event(&self, event: Event) {
         self.effects.world().sink.event(event);
+    }
+
+    /// Waits for a time, unless the run is asked to stop at least that urgently.
+    pub fn pause(&self, urgency: Urgency, time: Duration) -> Result<(), Halt> {
+        // A timer belongs to the runtime in which it is made.
+        self.wait(urgency, async move { tokio::time::sleep(time).await })
     }
 
     /// Waits for an effect, unless the run is asked to stop at least that urgently.

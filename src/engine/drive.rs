@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::context::Run;
+use chrono::{DateTime, Utc};
+
+use super::context::{Run, halt};
 use super::door::execute::{Closure, ExecuteDoor};
+use super::state;
 use super::unwind;
 use super::verdict;
 use crate::journal::entry::{Record, RunState, StepEnd};
@@ -147,10 +150,11 @@ pub fn call(
     let spec = run.script.declaration().steps[index].clone();
     let step = spec.name.clone();
     let known = run.state.closure(&step, phase);
+    let earlier = worked_before(run, &known).map_err(|halt| plain(halt.into()))?;
     let started = Record::StepStarted { step: step.clone(), phase };
     run.append(started, Durability::Unsynced).map_err(|halt| plain(halt.into()))?;
     let begun = Instant::now();
-    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit));
+    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit).saturating_sub(earlier));
     let closure = Arc::new(Closure {
         run: Arc::clone(run),
         spec,
@@ -163,7 +167,7 @@ pub fn call(
     let door = Arc::new(ExecuteDoor::open(&closure, String::new(), None).map_err(|halt| plain(halt.into()))?);
     let called = run.script.call(index, phase, made, Arc::clone(&door) as Arc<dyn Host>);
     let called = called.and_then(|value| door.close().map(|()| value).map_err(|halt| plain(halt.into())));
-    let took = begun.elapsed();
+    let took = earlier + begun.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let checks = closure.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let ended = |end| Record::StepEnded { step: step.clone(), phase, end, took_ms };
@@ -195,6 +199,25 @@ pub fn call(
             Err(error)
         }
     }
+}
+
+/// How long earlier processes worked on a closure: each from when it began or went on with it to its last sign of life.
+/// Without it, a restore that was killed once would look quicker than it was.
+fn worked_before(run: &Run, closure: &state::Closure) -> Result<Duration, Halt> {
+    let mut worked = Duration::ZERO;
+    for (begun, next_process) in &closure.attempts {
+        let Some(next_process) = next_process else { continue };
+        let last = run.engine.journal.raw(&run.lease.run, next_process.saturating_sub(2), 1).map_err(halt)?;
+        let last = last.first().and_then(|entry| serde_json::from_str::<Signed>(&entry.text).ok());
+        worked += last.and_then(|last| (last.at - begun).to_std().ok()).unwrap_or_default();
+    }
+    Ok(worked)
+}
+
+/// The part of an entry that says when it was written.
+#[derive(serde::Deserialize)]
+struct Signed {
+    at: DateTime<Utc>,
 }
 
 /// A stop without a place in the runbook.

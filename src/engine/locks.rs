@@ -60,7 +60,7 @@ impl WriteLocks {
                 Ok(lock) => return Ok(lock),
                 Err(fault) if attempt < ATTEMPTS && fault.class == FaultClass::Retryable => {
                     let wait = backoff(Duration::from_millis(200), Duration::from_secs(5), attempt);
-                    engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+                    engine.pause(Urgency::Soft, wait)?;
                     attempt += 1;
                 }
                 Err(fault) => return Err(fault.into()),

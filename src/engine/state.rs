@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::journal::entry::{Answer, Entry, Record, RunStarted, StepEnd};
 use crate::model::Value;
 use crate::model::fault::Fault;
@@ -21,6 +23,15 @@ pub struct Closure {
     pub from: u64,
     /// The entry of its newest failure: what follows its last change before that is done anew.
     pub failed_at: Option<u64>,
+    /// When each process began it or went on with it, and the entry with which the next process took the run.
+    pub attempts: Vec<(DateTime<Utc>, Option<u64>)>,
+}
+
+impl Closure {
+    /// Whether it needs no further call.
+    pub fn ended_well(&self) -> bool {
+        matches!(self.end, Some(StepEnd::Done { .. } | StepEnd::Skipped))
+    }
 }
 
 /// What the story of a run says.
@@ -53,7 +64,18 @@ impl State {
 
     fn apply(&mut self, entry: &Entry, order: &[String]) {
         match &entry.record {
-            Record::StepStarted { step, phase } => self.closure_mut(step, *phase).started = true,
+            Record::StepStarted { step, phase } => {
+                let closure = self.closure_mut(step, *phase);
+                closure.started = true;
+                closure.attempts.push((entry.at, None));
+            }
+            Record::RunResumed { .. } => {
+                for closure in self.closures.values_mut().filter(|closure| !closure.ended_well()) {
+                    if let Some((_, next @ None)) = closure.attempts.last_mut() {
+                        *next = Some(entry.n);
+                    }
+                }
+            }
             Record::StepEnded { step, phase, end, took_ms } => {
                 let closure = self.closure_mut(step, *phase);
                 if matches!(end, StepEnd::Failed { .. }) {

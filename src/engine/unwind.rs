@@ -81,7 +81,7 @@ fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
         let stopped = |stop: Stop| Stopped { step: spec.name.clone(), error: plain(stop) };
         for phase in [Phase::When, Phase::Perform] {
             let closure = run.state.closure(&spec.name, phase);
-            if !closure.started || matches!(closure.end, Some(StepEnd::Done { .. } | StepEnd::Skipped)) {
+            if !closure.started || closure.ended_well() {
                 continue;
             }
             for (lane, recorded) in

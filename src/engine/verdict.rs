@@ -6,7 +6,7 @@ use crate::model::verdict::{Check, CheckVerdict, Verdict};
 pub fn of_checks(checks: &[Check]) -> Verdict {
     if checks.iter().any(|check| check.verdict == CheckVerdict::Fail) {
         Verdict::Fail
-    } else if checks.iter().any(|check| check.verdict == CheckVerdict::CouldNotVerify) {
+    } else if checks.iter().any(|check| !check.passable()) {
         Verdict::CouldNotVerify
     } else {
         Verdict::Pass

@@ -18,8 +18,8 @@ pub const OPEN: char = '\u{F0000}';
 /// Closes a secret's handle.
 pub const CLOSE: char = '\u{F0001}';
 
-/// The shortest value that is looked for in output: shorter ones would redact ordinary words.
-const SHORTEST_REDACTED: usize = 4;
+/// The shortest value that is looked for in output, in bytes: shorter ones would redact ordinary words.
+pub const SHORTEST_REDACTED: usize = 4;
 
 /// The handle of the secret called `name`.
 pub fn handle(name: &str) -> String {
@@ -96,6 +96,12 @@ impl Vault {
             }
         }
         inner.needles.sort_by_key(|(needle, _)| std::cmp::Reverse(needle.len()));
+    }
+
+    /// Whether the secret of that name is looked for in output; one that is shorter than [`SHORTEST_REDACTED`] is not.
+    pub fn redacts(&self, name: &str) -> bool {
+        let inner = self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.values.get(name).is_some_and(|value| value.len() >= SHORTEST_REDACTED)
     }
 
     /// Whether a secret of that name is kept.

@@ -43,6 +43,18 @@ pub struct Check {
     pub accepted: Vec<String>,
 }
 
+impl Check {
+    /// Whether it could not be verified and its author tolerates just that, by its name: it then turns nothing red.
+    pub fn tolerated(&self) -> bool {
+        self.verdict == CheckVerdict::CouldNotVerify && self.accepted.contains(&self.name)
+    }
+
+    /// Whether a run may go on past it when it is a gate.
+    pub fn passable(&self) -> bool {
+        self.verdict == CheckVerdict::Pass || self.tolerated()
+    }
+}
+
 /// What a command came to; each has its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -42,7 +42,14 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(crate) fn error(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), frames: Vec::new(), hint: None }
+        // What was read may be no script at all, and its "name" a whole file.
+        const LONGEST: usize = 1000;
+        let mut message = message.into();
+        if let Some((cut, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(cut);
+            message.push('…');
+        }
+        Self { severity: Severity::Error, code, message, frames: Vec::new(), hint: None }
     }
 
     pub(crate) fn warning(code: &'static str, message: impl Into<String>) -> Self {

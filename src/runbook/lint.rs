@@ -7,6 +7,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use super::diagnostic::{Diagnostic, Severity};
 use super::profile::location;
 use super::script::Runbook;
+use super::sources::template_path;
 use super::template;
 use super::vocabulary::{self, declaring, did_you_mean};
 use crate::model::script::{Location, Script};
@@ -23,13 +24,12 @@ pub fn lint(runbook: &Runbook) -> Vec<Diagnostic> {
         if path.ends_with(".rhai") {
             continue;
         }
-        if let Err(error) = template::check(text) {
+        let placeholders = template::check(text).map_err(|error| ("sql.placeholder", error));
+        if let Err((code, error)) =
+            placeholders.and_then(|()| template::check_statements(text).map_err(|error| ("sql.statement", error)))
+        {
             let at = Location { file: path.clone(), line: error.line, column: error.column };
-            lint.found.push(Diagnostic::error("sql.placeholder", error.message).at(
-                at,
-                "",
-                runbook.sources().text(path),
-            ));
+            lint.found.push(Diagnostic::error(code, error.message).at(at, "", runbook.sources().text(path)));
         }
     }
     lint.unread();
@@ -73,9 +73,11 @@ impl Lint<'_> {
 
     fn call(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
         if call.is_qualified() {
-            self.known(path, ast, call, at);
+            self.family(path, ast, call, at);
+            self.word(path, call, at);
             if call.namespace.root() == "sql" && SQL_WORDS.contains(&call.name.as_str()) && call.args.len() > 1 {
                 self.sql(path, &call.args[1]);
+                self.values(path, &call.args[1], call.args.get(2));
             }
             return;
         }
@@ -87,23 +89,66 @@ impl Lint<'_> {
         }
     }
 
-    /// A word behind `::` is one of a family, or a function of an import; Rhai itself finds out only when it is called.
-    fn known(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
+    /// A family that is neither ours nor an import; Rhai itself finds out only when it is called.
+    fn family(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
         let family = call.namespace.root();
         let families: Vec<String> = vocabulary::families().into_iter().map(str::to_owned).collect();
-        if !families.iter().any(|known| known == family) {
-            if !imports(ast).iter().any(|alias| alias == family) {
-                let message = format!("there is no family of words and no import `{family}`");
-                let message = format!("{message}{}", did_you_mean(family, &families));
-                self.add(path, at, "", Diagnostic::error("word.unknown", message));
-            }
+        if !families.iter().chain(&imports(ast)).any(|known| known == family) {
+            let message = format!("there is no family of words and no import `{family}`");
+            let message = format!("{message}{}", did_you_mean(family, &families));
+            self.add(path, at, "", Diagnostic::error("word.unknown", message));
+        }
+    }
+
+    /// A call into one of our families that names no word of it, or gives it too few or too many arguments.
+    fn word(&mut self, path: &str, call: &FnCallExpr, at: Position) {
+        let family = call.namespace.root();
+        if call.namespace.path.len() != 1 || !vocabulary::families().contains(family) {
             return;
         }
         let name = format!("{family}::{}", call.name);
-        let names: Vec<String> = vocabulary::words().iter().map(|word| word.name.to_owned()).collect();
-        if !names.contains(&name) {
-            let message = format!("there is no word `{name}`{}", did_you_mean(&name, &names));
-            self.add(path, at, "", Diagnostic::error("word.unknown", message));
+        match vocabulary::arguments(&name) {
+            None => {
+                let known: Vec<String> = vocabulary::words().iter().map(|word| word.name.to_owned()).collect();
+                let message = format!("there is no word `{name}`{}", did_you_mean(&name, &known));
+                let problem = Diagnostic::error("word.unknown", message).hinted("`runsheet words` lists them all");
+                self.add(path, at, "", problem);
+            }
+            Some((arguments, signature)) if !arguments.contains(&call.args.len()) => {
+                let message = format!("`{name}` is not called with {} arguments; it is {signature}", call.args.len());
+                self.add(path, at, "", Diagnostic::error("word.arguments", message));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Values that SQL text asks for and that are not among those given, where both can be read off.
+    fn values(&mut self, path: &str, sql: &Expr, given: Option<&Expr>) {
+        let text = match sql {
+            Expr::StringConstant(text, _) => Some(text.to_string()),
+            Expr::FnCall(call, _) if call.name == "template" => match call.args.as_slice() {
+                [Expr::StringConstant(file, _)] => {
+                    template_path(file).ok().and_then(|file| self.runbook.sources().files.get(&file).cloned())
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let given: Vec<&str> = match given {
+            None => Vec::new(),
+            Some(Expr::Map(map, _)) => map.0.iter().map(|(name, _)| name.name.as_str()).collect(),
+            Some(_) => return,
+        };
+        for name in text.as_deref().map(template::names).unwrap_or_default() {
+            if !given.contains(&name.as_str()) {
+                let known: Vec<String> = given.iter().map(|&name| name.to_owned()).collect();
+                let message = format!(
+                    "the SQL needs `{name}`, which is not among the values given{}",
+                    did_you_mean(&name, &known)
+                );
+                let problem = Diagnostic::error("sql.value", message);
+                self.add(path, sql.start_position(), "", problem.hinted(format!("give it: #{{ {name}: … }}")));
+            }
         }
     }
 
@@ -115,6 +160,8 @@ impl Lint<'_> {
             Expr::StringConstant(text, _) => {
                 if let Err(error) = template::check(text) {
                     self.add(path, at, "in this text", Diagnostic::error("sql.placeholder", error.message));
+                } else if let Err(error) = template::check_statements(text) {
+                    self.add(path, at, "in this text", Diagnostic::error("sql.statement", error.message));
                 }
                 return;
             }

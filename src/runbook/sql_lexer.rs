@@ -326,7 +326,15 @@ pub(crate) struct Statement {
 
 /// Splits rendered SQL, marks included, at its top-level semicolons and refuses what would end our transaction.
 pub(crate) fn statements(marked: &str) -> Result<Vec<Statement>, Refused> {
-    let tokens = lex(marked, false)?;
+    split(marked, &lex(marked, false)?)
+}
+
+/// The same refusals for a template that is not rendered yet.
+pub(crate) fn check_statements(template: &str) -> Result<(), Refused> {
+    split(template, &lex(template, true)?).map(drop)
+}
+
+fn split(marked: &str, tokens: &[Token]) -> Result<Vec<Statement>, Refused> {
     let mut found = Vec::new();
     let (mut first, mut parens, mut body) = (0, 0usize, 0usize);
     for index in 0..=tokens.len() {

@@ -59,6 +59,23 @@ pub(crate) fn check(text: &str) -> Result<(), TemplateError> {
     environment().template_from_str(text).map(drop).map_err(|error| located(text, &error))
 }
 
+/// Checks that a template holds nothing but statements that may stand in a transaction of ours.
+pub(crate) fn check_statements(text: &str) -> Result<(), TemplateError> {
+    sql_lexer::check_statements(text).map_err(|refused| {
+        let (line, column) = place(text, refused.at);
+        TemplateError { message: refused.message, line, column, after: None }
+    })
+}
+
+/// Names that a template takes from the values given, in order.
+pub(crate) fn names(text: &str) -> Vec<String> {
+    let environment = environment();
+    let Ok(template) = environment.template_from_str(text) else { return Vec::new() };
+    let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
+    names.sort();
+    names
+}
+
 /// Renders SQL; every value lies between two marks.
 pub(crate) fn render(text: &str, args: &Value) -> Result<String, TemplateError> {
     check(text)?;

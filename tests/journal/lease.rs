@@ -23,7 +23,7 @@ fn a_held_run_is_refused_and_its_holder_named() {
     assert!(locks.try_run(&run()).unwrap().is_none());
     let holder = locks.run_holder(&run()).unwrap();
     assert_eq!((holder.pid, holder.work.clone()), (std::process::id(), run().to_string()));
-    assert!(holder.to_string().starts_with(&format!("run cutover-7 (process {} on ", std::process::id())));
+    assert!(holder.to_string().starts_with(&format!("cutover-7 (process {} on ", std::process::id())));
     drop(lock);
     assert!(!locks.is_alive(&run()).unwrap());
     assert!(locks.try_run(&run()).unwrap().is_some());

@@ -4,3 +4,4 @@ mod connecting;
 mod exactly_once;
 mod harness;
 mod reading;
+mod tls;

@@ -130,7 +130,7 @@ fn a_stopped_engine_whose_run_was_taken_over_is_refused_its_next_change() {
     );
     let first =
         project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    wait_until("the first rows", || database.sql("select count(*) from numbers") >= "2".to_owned());
+    wait_until("the first rows", || database.sql("select count(*) from numbers").as_str() >= "2");
     let pid = Pid::from_raw(first.id().cast_signed()).expect("a pid");
     kill_process(pid, Signal::STOP).expect("it is stopped");
     project.run(&["resume"]).with_code(7).saying("is being worked on");
@@ -167,10 +167,89 @@ fn an_interrupted_run_says_how_to_go_on_and_does() {
     );
     let child =
         project.command(&["run", "slow"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    wait_until("the first row", || database.sql("select count(*) from numbers") >= "1".to_owned());
+    wait_until("the first row", || database.sql("select count(*) from numbers").as_str() >= "1");
     kill_process(Pid::from_raw(child.id().cast_signed()).expect("a pid"), Signal::TERM).expect("it is asked to stop");
     let said = super::project::Said::from(child.wait_with_output().expect("it ends"));
     said.with_code(130).saying("next: runsheet resume slow-1");
     project.run(&["resume"]).with_code(0);
     assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2,3,4");
+}
+
+#[test]
+fn a_step_that_was_killed_took_as_long_as_it_was_worked_on() {
+    let (database, project) = numbers();
+    project.runbook(
+        "slow",
+        r#"step("slow", || {
+            sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.6)", #{}, #{ rows: 1 });
+            sql::exec(params.app, "insert into numbers select 2 from pg_sleep(0.1)", #{}, #{ rows: 1 });
+        });
+        step("look", || check::within("time", took.slow, "5m"));"#,
+    );
+    let mut child =
+        project.command(&["run", "slow"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
+    wait_until("the first row", || database.sql("select count(*) from numbers").as_str() >= "1");
+    child.kill().expect("it is killed");
+    child.wait().expect("it ends");
+    let said = project.run(&["resume", "--json"]).with_code(0);
+    let took = said.json()["steps"][0]["took_ms"].as_u64().expect("a time");
+    assert!((600..5000).contains(&took), "{took} ms");
+}
+
+#[test]
+fn what_could_not_be_verified_is_never_a_pass_unless_it_is_tolerated_by_name() {
+    let (_, project) = numbers();
+    project.runbook(
+        "gap",
+        r#"step("look", || { check::that("it stands", true, ""); check::unverified("the moon", "no telescope") });"#,
+    );
+    project.run(&["run", "gap"]).with_code(4).saying("the moon");
+    project.runbook(
+        "known",
+        r#"step("look", || { gate::unverified("the moon", "no telescope", #{ accept: ["the moon"] }) });"#,
+    );
+    let said = project.run(&["run", "known", "--json"]).with_code(0);
+    assert_eq!(said.json()["checks"][0]["verdict"], "could-not-verify");
+    assert_eq!(said.json()["checks"][0]["accepted"][0], "the moon");
+}
+
+#[test]
+fn a_failed_check_is_recorded_and_a_failed_gate_stops() {
+    let (database, project) = numbers();
+    project.runbook(
+        "checks",
+        r#"step("check", || { check::that("one", false, "it is two"); sql::exec(params.app, "insert into numbers values (1)"); });"#,
+    );
+    project
+        .run(&["run", "checks"])
+        .with_code(3)
+        .saying("FAIL one (it is two)")
+        .saying("next: runsheet report checks-1");
+    assert_eq!(database.sql("select count(*) from numbers"), "1");
+    project.runbook(
+        "gates",
+        r#"step("gate", || { gate::that("empty", sql::value(params.app, "select count(*) from numbers") == 0, ""); sql::exec(params.app, "insert into numbers values (2)"); });"#,
+    );
+    project.run(&["run", "gates"]).with_code(3).saying("next: runsheet resume gates-1");
+    assert_eq!(database.sql("select count(*) from numbers"), "1");
+    database.sql("delete from numbers");
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select string_agg(n::text, ',') from numbers"), "2");
+}
+
+#[test]
+fn two_engines_resumed_at_once_on_one_run_do_not_both_go_on() {
+    let (database, project) = numbers();
+    project.runbook(
+        "slow",
+        r#"step("slow", || { for n in range(0, 3) { sql::exec(params.app, "insert into numbers select {{ n }} from pg_sleep(0.3)", #{ n: n }, #{ rows: 1 }); } });"#,
+    );
+    project.run_with("RUNSHEET_CRASH", "after:5", &["run", "slow"]).with_code(-1);
+    let start =
+        || project.command(&["resume"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let codes: Vec<_> = [start(), start()]
+        .map(|child| super::project::Said::from(child.wait_with_output().expect("it ends")).code)
+        .into();
+    assert!(codes.contains(&0) && codes.contains(&7), "{codes:?}");
+    assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2");
 }

@@ -4,6 +4,7 @@ mod examples;
 mod json;
 mod kills;
 mod lifecycle;
+mod notify;
 mod preview;
 pub mod project;
 mod readme;

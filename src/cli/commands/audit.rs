@@ -59,7 +59,8 @@ impl Args {
                 if audit.sound() {
                     return Ok(Verdict::Pass);
                 }
-                out.next("runsheet audit show --json");
+                let run = audit.finding.as_ref().map(|finding| finding.run.as_str()).filter(|run| !run.is_empty());
+                out.next(&run.map_or("runsheet runs".to_owned(), |run| format!("runsheet audit show {run}")));
                 Ok(Verdict::Fail)
             }
             What::Export { run, out: file } => {
@@ -132,16 +133,16 @@ fn readable(text: &str) -> String {
 fn verify(global: &Global, out: &mut Out, what: Option<&str>, head: Option<&str>) -> Result<Audit, CliError> {
     let file = what.map(PathBuf::from).filter(|path| path.is_file());
     if let Some(path) = file {
-        let file = std::fs::File::open(&path)
-            .map_err(|error| CliError::refused(format!("{} cannot be read: {error}", path.display())))?;
+        let file = std::fs::File::open(&path).map_err(|error| {
+            CliError::refused(format!("{} cannot be read: {error}", path.display())).next("runsheet runs")
+        })?;
         return Ok(verify_export(BufReader::new(file), head)?);
     }
     let run = match what {
         None => None,
-        Some(text) => Some(
-            text.parse::<RunId>()
-                .map_err(|why| CliError::refused(format!("{why}, and no file of that name can be read")))?,
-        ),
+        Some(text) => Some(text.parse::<RunId>().map_err(|why| {
+            CliError::refused(format!("{why}, and no file of that name can be read")).next("runsheet runs")
+        })?),
     };
     let project = Project::open(global, out)?;
     let journal = project.journal()?;

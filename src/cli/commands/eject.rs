@@ -23,7 +23,9 @@ impl Args {
         };
         let file = project.config.project.join(path);
         if file.exists() {
-            return Err(CliError::refused(format!("{path} is there already")));
+            return Err(
+                CliError::refused(format!("{path} is there already")).next(format!("runsheet lint {}", self.name))
+            );
         }
         let cannot = |error: std::io::Error| CliError::refused(format!("{path} cannot be written: {error}"));
         if let Some(folder) = file.parent() {

@@ -22,6 +22,10 @@ label = "app"
 # [runbooks.hello]
 # target = "app"
 
+# Who is told how each run ended, with the head of its journal:
+# [notify]
+# url = "${OPS_WEBHOOK_URL}"
+
 # What an environment overrides; chosen by -e NAME, $ENVIRONMENT or $NODE_ENV:
 # [env.staging.targets.app]
 # url = "${STAGING_DATABASE_URL}"

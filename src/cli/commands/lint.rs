@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::Global;
 use super::super::catalog;
 use super::super::error::CliError;
-use super::super::out::Out;
+use super::super::out::{Out, quoted};
 use super::super::session::Project;
 use super::super::show;
 use crate::model::verdict::Verdict;
@@ -69,8 +69,8 @@ impl Args {
             return Err(error);
         }
         if errors > 0 {
-            let only = if names.len() == 1 { format!(" {}", names[0]) } else { String::new() };
-            out.next(&format!("runsheet lint{only}"));
+            let names: String = names.iter().map(|name| format!(" {}", quoted(name))).collect();
+            out.next(&format!("runsheet lint{names}"));
             return Ok(Verdict::Refused);
         }
         Ok(Verdict::Pass)

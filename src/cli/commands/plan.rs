@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::Global;
 use super::super::error::CliError;
-use super::super::out::Out;
+use super::super::out::{Out, quoted};
 use super::super::session::{Project, Session};
 use super::super::show;
 use super::run::open_runbook;
@@ -63,15 +63,18 @@ pub fn preview(
         (false, true) => out.data(&show::full(&plan)),
         (false, false) => out.data(&show::render(&plan, &planning.declaration.params)),
     }
-    let params: String = params.iter().map(|param| format!(" {}", show::shell_word(param))).collect();
-    let runbook = show::shell_word(runbook);
+    let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
+    let runbook = quoted(runbook);
     if !plan.sound() {
-        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above, mend it, and plan again")
-            .next(format!("runsheet plan {runbook}{params}")));
+        return Err(CliError::new(
+            Verdict::Failed,
+            "a step could not be previewed; see above, mend it, and plan again",
+        )
+        .next(format!("runsheet plan {runbook}{params}")));
     }
     match file {
         Some(file) => {
-            let file = show::shell_word(&file.to_string_lossy());
+            let file = quoted(&file.to_string_lossy());
             out.next(&format!("runsheet run {runbook} --plan {file}"));
         }
         None => out.next(&format!("runsheet run {runbook}{params}")),
@@ -86,28 +89,30 @@ fn on_thread(session: &Session, planning: Planning) -> Result<Plan, CliError> {
         std::thread::Builder::new().name("plan".into()).stack_size(STACK).spawn(move || Plan::make(&engine, planning));
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(plan)) => Ok(plan?),
-        _ => Err(CliError::new(Verdict::Failed, "the preview stopped unexpectedly")),
+        _ => Err(CliError::new(Verdict::Failed, "the preview stopped unexpectedly").next("runsheet doctor")),
     }
 }
 
 /// Reads a plan file, refusing what is none.
-pub fn read(file: &Path) -> Result<Plan, CliError> {
+pub fn read(file: &Path, runbook: &str) -> Result<Plan, CliError> {
     let name = file.display();
+    let anew = format!("runsheet plan {} --out {}", quoted(runbook), quoted(&file.to_string_lossy()));
     let text = std::fs::read_to_string(file)
-        .map_err(|error| CliError::refused(format!("the plan {name} cannot be read: {error}")))?;
+        .map_err(|error| CliError::refused(format!("the plan {name} cannot be read: {error}")).next(&anew))?;
     let plan: Plan = serde_json::from_str(&text).map_err(|error| {
         CliError::refused(format!("{name} is not a plan: {error}"))
             .hinted("make one with `runsheet plan NAME --out FILE`")
+            .next(&anew)
     })?;
     if plan.format != FORMAT {
         let message = format!("the plan {name} has format {}, and this program reads format {FORMAT}", plan.format);
-        return Err(CliError::refused(message).hinted("make a new plan with this version"));
+        return Err(CliError::refused(message).hinted("make a new plan with this version").next(anew));
     }
     if !plan.intact() {
         let message = format!("the plan {name} was edited: its digest is not its own");
         return Err(CliError::new(Verdict::Drifted, message)
             .hinted("make a new plan; a plan is reviewed, not edited")
-            .next(format!("runsheet plan {}", plan.runbook)));
+            .next(anew));
     }
     Ok(plan)
 }

@@ -99,7 +99,8 @@ pub fn kept_script(summary: &RunSummary) -> Result<Arc<dyn Script>, CliError> {
         )
         .next(format!("runsheet audit verify {}", summary.run)));
     }
-    Ok(Arc::new(catalog::load(&sources, false)?))
+    let load = catalog::load(&sources, false);
+    Ok(Arc::new(load.map_err(|error| error.next(format!("runsheet report {}", summary.run)))?))
 }
 
 /// Takes a run and works on it.
@@ -112,7 +113,8 @@ pub fn go_on(
 ) -> Result<Verdict, CliError> {
     let begun = Instant::now();
     let script = kept_script(summary)?;
-    reopen_secrets(session, summary)?;
+    reopen_secrets(session, summary)
+        .map_err(|error| error.next(format!("runsheet {} {}", how.command, summary.run)))?;
     let config = &session.project.config;
     for name in summary.started.targets.keys() {
         config.target(name)?;
@@ -126,8 +128,11 @@ pub fn go_on(
             show(&summary.started.environment),
             show(&chosen)
         );
-        let option = summary.started.environment.as_ref().map(|name| format!("-e {name} ")).unwrap_or_default();
-        return Err(CliError::refused(message).next(format!("runsheet {option}{} {}", how.command, summary.run)));
+        let next = match &summary.started.environment {
+            Some(name) => format!("runsheet {} {} -e {name}", how.command, summary.run),
+            None => format!("env -u ENVIRONMENT -u NODE_ENV runsheet {} {}", how.command, summary.run),
+        };
+        return Err(CliError::refused(message).next(next));
     }
     let taking =
         Taking { summary, script, command: how.command, take_over: how.take_over, world_restored: how.world_restored };

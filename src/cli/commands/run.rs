@@ -1,5 +1,6 @@
 //! `runsheet run`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use super::super::Global;
 use super::super::catalog;
 use super::super::error::CliError;
 use super::super::given;
-use super::super::out::Out;
+use super::super::out::{Out, quoted};
 use super::super::session::{Project, Session, attended};
 use super::super::show::Closing;
 use super::plan::{self, Prepared};
@@ -84,12 +85,12 @@ impl Args {
             return plan::preview(global, out, &self.runbook, &self.params, None, false);
         }
         let if_locked = IfLocked::read(&self.if_locked)?;
-        let approved = self.plan.as_deref().map(plan::read).transpose()?;
+        let approved = self.plan.as_deref().map(|file| plan::read(file, &self.runbook)).transpose()?;
         let prepared = Prepared::open(global, out, &self.runbook, &self.params, approved.as_ref())?;
-        refuse_unchosen_environment(&prepared)?;
+        refuse_unchosen_environment(&prepared, &self.params)?;
         let session = prepared.session;
         if let Some(approved) = &approved {
-            hold_to(approved, &session, &prepared.planning)?;
+            hold_to(approved, &session, &prepared.planning, self.plan.as_deref().unwrap_or(Path::new("plan.json")))?;
         }
         let begun = Instant::now();
         let deadline = match if_locked {
@@ -123,6 +124,9 @@ impl Args {
                     }
                     _ => return Err(locked_by_living(&session, run, why)),
                 },
+                Err(error @ StartError::Refused { .. }) => {
+                    return Err(CliError::from(error).next(format!("runsheet lint {}", quoted(&self.runbook))));
+                }
                 Err(error) => return Err(error.into()),
             }
         };
@@ -164,10 +168,9 @@ fn locked_by_living(session: &Session, run: Option<RunId>, why: String) -> CliEr
 
 fn wait_a_little(session: &Session) -> Result<(), CliError> {
     use crate::engine::cancel::Urgency;
-    let pause = tokio::time::Duration::from_millis(500);
     session
         .engine
-        .wait(Urgency::Soft, async move { tokio::time::sleep(pause).await })
+        .pause(Urgency::Soft, Duration::from_millis(500))
         .map_err(|_| CliError::new(Verdict::Interrupted, "interrupted while waiting for the lock"))
 }
 
@@ -197,11 +200,22 @@ pub fn perform(
     };
     session.terminal.quiet();
     let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Closing::of(&held.run, &ending, took_ms).print(out, &ending);
+    let closing = Closing::of(&held.run, &ending, took_ms);
+    notify(session, out, &closing);
+    closing.print(out, &ending);
     ending.verdict
 }
 
-fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts) -> Result<(), CliError> {
+/// Tells whoever is to be told. A run is not less done because nobody could be told.
+fn notify(session: &Session, out: &Out, closing: &Closing) {
+    let Some(url) = &session.project.config.notify else { return };
+    let body = session.project.vault.redact(&serde_json::to_string(closing).unwrap_or_default());
+    if let Err(fault) = session.engine.handle.block_on(crate::effects::notify::post(url, body)) {
+        out.talk(&format!("{} {fault}", out.paint("1;33", "warning:")));
+    }
+}
+
+fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts, file: &Path) -> Result<(), CliError> {
     let now = Plan::make(&session.engine, planning.planning())?;
     let drift = approved.drift(&now);
     if drift.is_empty() {
@@ -209,13 +223,15 @@ fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts) -> Result
     }
     let mut error = CliError::new(Verdict::Drifted, "the world is not what the plan saw; nothing was done");
     error.detail = drift.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n");
-    Err(error
-        .hinted("make a new plan, have it reviewed, and run that")
-        .next(format!("runsheet plan {}", approved.runbook)))
+    Err(error.hinted("make a new plan, have it reviewed, and run that").next(format!(
+        "runsheet plan {} --out {}",
+        approved.runbook,
+        quoted(&file.to_string_lossy())
+    )))
 }
 
 /// A protected target is not changed in an environment that nobody named.
-fn refuse_unchosen_environment(prepared: &Prepared) -> Result<(), CliError> {
+fn refuse_unchosen_environment(prepared: &Prepared, params: &[String]) -> Result<(), CliError> {
     let config = &prepared.session.project.config;
     let explicit = config.environment.as_ref().is_some_and(super::super::config::Chosen::explicit);
     if explicit || config.environments.is_empty() {
@@ -228,9 +244,11 @@ fn refuse_unchosen_environment(prepared: &Prepared) -> Result<(), CliError> {
     match protected {
         None => Ok(()),
         Some((_, name)) => {
+            let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
+            let environment = if let [only] = config.environments.as_slice() { only } else { "NAME" };
             Err(CliError::refused(format!("target `{name}` is protected, and no environment was named with -e"))
                 .hinted(format!("environments of this project: {}", config.environments.join(", ")))
-                .next(format!("runsheet -e NAME run {} …", planning.declaration.name)))
+                .next(format!("runsheet run {}{params} -e {environment}", planning.declaration.name)))
         }
     }
 }
@@ -285,6 +303,9 @@ pub fn open_runbook(project: &Project, out: &Out, name: &str, params: &[String])
     let script: Arc<dyn Script> = Arc::new(runbook);
     let declaration = script.declaration().clone();
     let given = given::read(&declaration, params, &project.config, &project.vault, &ask_secret)?;
+    for warning in &given.warnings {
+        out.talk(&format!("{} {warning}", out.paint("1;33", "warning:")));
+    }
     Ok(plan::Parts {
         digest: catalog::digest(&sources),
         sources,

@@ -50,7 +50,7 @@ impl Args {
                 RunState::Waiting => match asked(&journal.story(&summary.run)?) {
                     Some(Asked { answered: true, .. }) | None => format!("runsheet resume {}", summary.run),
                     Some(Asked { verdict: Verdict::Waiting, .. }) => format!("runsheet approve {}", summary.run),
-                    Some(_) => format!("runsheet resolve {} --as done|not-done --why \"…\"", summary.run),
+                    Some(_) => format!("runsheet resolve {} --as \"done or not-done\" --why \"…\"", summary.run),
                 },
                 _ => format!("runsheet resume {}", summary.run),
             });
@@ -80,7 +80,7 @@ impl Args {
         }
         if out.json {
             // Nothing in this version can freeze writes; the field is here so that readers can rely on it.
-            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next }));
+            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next.as_deref().map(|next| out.carried(next)) }));
         } else {
             if unfinished.is_empty() {
                 out.data("no unfinished runs");

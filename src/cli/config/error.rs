@@ -50,6 +50,8 @@ pub enum ConfigError {
         problem: String,
         /// What to do.
         hint: Option<String>,
+        /// The environment that may be meant.
+        other: Option<String>,
     },
     /// A variable is needed and not set.
     #[error("{used_in} needs the variable `{name}`, which is not set")]
@@ -101,7 +103,7 @@ impl ConfigError {
         }
     }
 
-    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+    pub(in crate::cli) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         let why = match error.kind() {
             std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
             std::io::ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),

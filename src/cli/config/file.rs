@@ -23,6 +23,16 @@ pub struct File {
     pub runbooks: RunbookValues,
     /// `[env.NAME]`.
     pub env: BTreeMap<String, EnvironmentTable>,
+    /// `[notify]`.
+    pub notify: NotifyTable,
+}
+
+/// Who is told how a run ended.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifyTable {
+    /// Gets the closing object of every run by POST; `${VAR}` is not expanded yet.
+    pub url: Option<String>,
 }
 
 /// What an environment overrides.

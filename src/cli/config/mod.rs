@@ -55,6 +55,8 @@ pub struct Config {
     pub variables: Environment,
     /// Lines that people should read before every plan and run.
     pub warnings: Vec<String>,
+    /// The URL that gets the closing object of every run; it may hold a token, so it is never printed.
+    pub notify: Option<String>,
     /// Revision of the project's git checkout, with `+` behind it when it is dirty.
     pub git: Option<String>,
     passwords: Vec<(String, String)>,
@@ -90,7 +92,8 @@ impl Config {
 /// Finds the project from `cwd`, chooses the environment, and reads everything configured.
 pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) -> Result<Config, ConfigError> {
     let project = discover(options.project.as_deref(), cwd)?;
-    let file = file::File::read(&project.join(FILE))?;
+    let mut file = file::File::read(&project.join(FILE))?;
+    let notify = std::mem::take(&mut file.notify.url);
     let environments: Vec<String> = file.env.keys().cloned().collect();
     let declared: Vec<&str> = environments.iter().map(String::as_str).collect();
     let environment = variables::choose(options.environment.as_deref(), &process, &declared)?;
@@ -100,6 +103,11 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
     refuse_variables_in_parameters(&runbooks)?;
 
     let mut warnings = std::mem::take(&mut variables.warnings);
+    // A command that tells nobody anything must not be refused for it, and one that would must not go unnoticed.
+    let notify = notify.and_then(|url| {
+        let expanded = target::expand(&url, "notify.url", &variables);
+        expanded.map_err(|error| warnings.push(format!("nobody is told how runs end: {error}"))).ok()
+    });
     let (mut targets, mut unusable, mut passwords) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, table) in tables {
         match target::resolve(&name, table, &variables, &project) {
@@ -124,6 +132,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
         runbooks,
         variables: Environment::new(variables.values),
         warnings,
+        notify,
         git,
         passwords,
     })

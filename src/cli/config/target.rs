@@ -166,7 +166,7 @@ fn authorities(
 }
 
 /// Text with every `${NAME}` replaced by the variable's value.
-fn expand(text: &str, key: &str, variables: &Variables) -> Result<String, ConfigError> {
+pub fn expand(text: &str, key: &str, variables: &Variables) -> Result<String, ConfigError> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

@@ -54,12 +54,14 @@ pub fn choose(
         .into_iter()
         .find_map(|(name, why)| Some((name.filter(|name| !name.is_empty() || why == Why::Flag)?, why)));
     let Some((name, why)) = found else { return Ok(None) };
+    let meant = did_you_mean(name, declared.iter().copied());
     let refused = |problem: &str, hint: String| {
         Err(ConfigError::Environment {
             name: name.to_owned(),
             why: why.to_string(),
             problem: problem.to_owned(),
             hint: Some(hint),
+            other: meant.or(declared.first().copied()).map(str::to_owned),
         })
     };
     // The name becomes part of a file's name.
@@ -67,7 +69,7 @@ pub fn choose(
         return refused("is not a name", "use letters, digits, `-` and `_`".into());
     }
     if !declared.is_empty() && !declared.contains(&name) {
-        let hint = match did_you_mean(name, declared.iter().copied()) {
+        let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`? declared: {}", declared.join(", ")),
             None => format!("name one with `-e`: {}", declared.join(", ")),
         };

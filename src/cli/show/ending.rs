@@ -7,11 +7,12 @@ use crate::cli::out::Out;
 use crate::engine::context::Run;
 use crate::engine::drive::Ending;
 use crate::journal::entry::{Record, RunState, StepEnd};
+use crate::model::fault::Fault;
 use crate::model::ids::{Phase, RunId};
 use crate::model::verdict::{Check, Verdict};
 
 /// What is said last.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Closing {
     run: RunId,
     runbook: String,
@@ -27,7 +28,7 @@ pub struct Closing {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct ClosingStep {
     name: String,
     state: &'static str,
@@ -87,20 +88,26 @@ impl Closing {
 
     /// Says it.
     pub fn print(&self, out: &Out, ending: &Ending) {
+        let next = self.next.as_deref().map(|next| out.carried(next));
         if out.json {
-            out.json(self);
+            out.json(&Self { next, ..self.clone() });
         }
         if !ending.shown.is_empty() {
             out.talk(&ending.shown);
         }
         let help = |text: &str| out.talk(&format!("{} {text}", out.paint("1;36", "help:")));
         if let Some(fault) = &ending.fault {
-            // What is drawn has detail and hint already.
-            if let Some(detail) = fault.detail.as_ref().filter(|detail| !ending.shown.contains(detail.as_str())) {
+            // The picture of the place may have said it already.
+            if let Some(detail) = fault.detail.as_ref().filter(|detail| !ending.shown.contains(*detail)) {
                 out.talk(detail);
             }
-            if let Some(hint) = fault.hint.as_ref().filter(|hint| !ending.shown.contains(hint.as_str())) {
-                help(hint);
+            if let Some(hint) = fault.hint.as_ref().filter(|hint| !ending.shown.contains(*hint)) {
+                out.talk(&format!("{} {hint}", out.paint("1;36", "help:")));
+            }
+            if wants_editor(fault) {
+                let help =
+                    "a run keeps the text that it began with: give it up, mend the runbook, give it a new version";
+                out.talk(&format!("{} {help}", out.paint("1;36", "help:")));
             }
         }
         if self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
@@ -136,9 +143,17 @@ fn next_after(run: &RunId, ending: &Ending) -> Option<String> {
     match (ending.verdict, ending.state) {
         (Verdict::Pass, _) => None,
         (Verdict::Waiting, _) => Some(format!("runsheet approve {run}")),
-        (Verdict::Unknown, _) => Some(format!("runsheet resolve {run} --as done|not-done --why \"…\"")),
+        (Verdict::Unknown, _) => Some(format!("runsheet resolve {run} --as \"done or not-done\" --why \"…\"")),
         (_, RunState::Done | RunState::Undone | RunState::Abandoned) => Some(format!("runsheet report {run}")),
         (Verdict::Locked, _) => Some(format!("runsheet report {run}")),
+        _ if ending.fault.as_ref().is_some_and(wants_editor) => {
+            Some(format!("runsheet abandon {run} --why \"mistake in the runbook\""))
+        }
         _ => Some(format!("runsheet resume {run}")),
     }
+}
+
+/// Whether a fault is a mistake in the runbook's text, which no resume mends.
+fn wants_editor(fault: &Fault) -> bool {
+    matches!(fault.code.as_str(), "script.misuse" | "script.error" | "template" | "sql.side-effect")
 }

@@ -13,19 +13,6 @@ pub fn count(many: usize, thing: &str) -> String {
     format!("{many} {thing}{}", if many == 1 { "" } else { "s" })
 }
 
-/// A word as it is typed at a shell: quoted only where it must be.
-pub fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    // `note='first try'` reads better than `'note=first try'`.
-    if let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty() && name.chars().all(plain)) {
-        return format!("{name}={}", shell_word(value));
-    }
-    shlex::try_quote(word).map(std::borrow::Cow::into_owned).unwrap_or_default()
-}
-
 /// A length of time as people read it: `85 ms`, `3.2 s`, `12 min 5 s`, `3 h 2 min`.
 pub fn duration(seconds: f64) -> String {
     #[expect(

@@ -108,18 +108,23 @@ fn of_connection(error: &Error, stage: Stage, what: &str) -> Fault {
             Fault::retryable("connection.name", format!("{what}: the host name cannot be resolved: {said}"))
                 .hinted("check the host in the target's URL, and the name service of this machine")
         }
+        // A refused certificate arrives as an I/O error too, and trying again will not sign it.
+        Some(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => of_tls(what, &said),
         Some(_) => Fault::retryable("connection.lost", format!("{what}: {said}")),
         None if error.is_closed() => Fault::retryable("connection.lost", format!("{what}: the connection was lost")),
         None if said.contains("timeout") || said.contains("timed out") => {
             Fault::retryable("connection.timeout", format!("{what}: {said}"))
         }
-        None if said.contains("TLS") || said.contains("ertificate") => {
-            Fault::fatal("connection.tls", format!("{what}: {said}")).hinted(
-                "the server offers no TLS, or a certificate that the trusted authorities did not sign; set the target's CA certificate",
-            )
-        }
+        None if said.contains("TLS") || said.contains("ertificate") => of_tls(what, &said),
         None => Fault::fatal("connection.protocol", format!("{what}: {said}")),
     }
+}
+
+fn of_tls(what: &str, said: &str) -> Fault {
+    Fault::fatal("connection.tls", format!("{what}: {said}")).hinted(
+        "the server offers no TLS, or a certificate for another host or by an authority that is not trusted; \
+         use the host name of the certificate, or set the target's ca_cert",
+    )
 }
 
 /// An error with its causes in one line.

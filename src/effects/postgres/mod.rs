@@ -17,7 +17,7 @@ pub mod read;
 mod resolve;
 mod rows;
 mod secrets;
-mod tls;
+pub mod tls;
 mod url;
 mod values;
 

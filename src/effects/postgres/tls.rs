@@ -6,18 +6,31 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, WantsVerifier,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::model::fault::Fault;
 use crate::model::target::{Target, TlsMode};
 
+/// TLS as any public server is reached: certificate and host name checked against the system's authorities.
+pub fn public() -> Result<ClientConfig, Fault> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Ok(builder(Arc::new(ring::default_provider()))?.with_root_certificates(store).with_no_client_auth())
+}
+
+fn builder(provider: Arc<CryptoProvider>) -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Fault> {
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Fault::fatal("target.tls", format!("TLS cannot be set up: {error}")))
+}
+
 /// The connector for a target that is reached by TLS.
 pub fn connector(target: &Target) -> Result<MakeRustlsConnect, Fault> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Fault::fatal("target.tls", format!("TLS cannot be set up: {error}")))?;
+    let builder = builder(provider.clone())?;
     let config = if target.tls.mode == TlsMode::NoVerify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))).with_no_client_auth()
     } else {

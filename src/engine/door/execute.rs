@@ -184,7 +184,7 @@ impl ExecuteDoor {
                 self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
             }
             run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
-            run.engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+            run.engine.pause(Urgency::Soft, wait)?;
             attempt += 1;
         }
     }
@@ -238,7 +238,7 @@ impl ExecuteDoor {
         let Some(check) = check else { return Ok(value) };
         self.closure.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
         self.closure.run.engine.event(Event::Checked(check.clone()));
-        if check.gate && check.verdict != CheckVerdict::Pass {
+        if check.gate && !check.passable() {
             let unverified = check.verdict == CheckVerdict::CouldNotVerify;
             return Err(Halt::Gate { name: check.name, unverified }.into());
         }

@@ -54,8 +54,7 @@ pub fn execute(door: &ExecuteDoor, lanes: &Lanes, body: &LaneBody<'_>) -> Result
                     if let Some(rate) = lanes.rate {
                         #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^53 lanes")]
                         let due = begun + Duration::from_secs_f64(index as f64 / rate);
-                        let until = tokio::time::Instant::from_std(due);
-                        if engine.wait(Urgency::Soft, tokio::time::sleep_until(until)).is_err() {
+                        if engine.pause(Urgency::Soft, due.saturating_duration_since(Instant::now())).is_err() {
                             return;
                         }
                     }

@@ -82,7 +82,7 @@ impl Host for ProbeDoor {
                 Ok(done) => return Ok(done.value),
                 Err(fault) if fault.class == FaultClass::Retryable && attempt < ATTEMPTS => {
                     let wait = backoff(Duration::from_millis(200), Duration::from_secs(5), attempt);
-                    engine.wait(Urgency::Hard, tokio::time::sleep(wait))?;
+                    engine.pause(Urgency::Hard, wait)?;
                     attempt += 1;
                 }
                 Err(fault) => return Err(fault.into()),

@@ -106,7 +106,7 @@ pub fn resolve(
                 tries += 1;
                 let wait = backoff(Duration::from_millis(100), Duration::from_secs(5), tries);
                 run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
-                run.engine.wait(Urgency::Soft, tokio::time::sleep(wait))?;
+                run.engine.pause(Urgency::Soft, wait)?;
             }
             Err(fault) => break Resolution::Unknown(fault.to_string()),
         }

@@ -13,7 +13,10 @@ use crate::model::verdict::CheckVerdict;
 use crate::model::{action::Resource, unknown};
 
 const NAME: Param = param("name", "what is checked, as reports show it");
-const ACCEPT: Param = param("#{accept}", "gaps tolerated by name, printed with the verdict: list of texts");
+const ACCEPT: Param = param(
+    "#{accept}",
+    "gaps tolerated by name, printed with the verdict: with its own name among them, a check that could not be verified turns nothing red",
+);
 
 macro_rules! proof {
     ($check:literal, $gate:literal, $args:literal, $summary:literal, $params:expr, $example:literal, $arity:expr, $run:ident) => {

@@ -66,6 +66,12 @@ pub fn words() -> Vec<Word> {
     FAMILIES.iter().flat_map(|family| family.iter().map(|entry| entry.word)).collect()
 }
 
+/// How many arguments a word takes, and its signature.
+pub(crate) fn arguments(name: &str) -> Option<(std::ops::RangeInclusive<usize>, &'static str)> {
+    let entry = FAMILIES.iter().flat_map(|family| family.iter()).find(|entry| entry.word.name == name)?;
+    Some((entry.least..=entry.most, entry.word.signature))
+}
+
 /// Names of the families: the part before `::`.
 pub(crate) fn families() -> std::collections::BTreeSet<&'static str> {
     words().iter().filter_map(|word| word.name.split_once("::")).map(|(family, _)| family).collect()
