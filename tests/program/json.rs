@@ -95,7 +95,7 @@ fn next_lines_repeat_the_options_that_lead_to_the_same_project() {
     let folder = project.path().to_string_lossy().into_owned();
     let mut command = project.command(&["--project", &folder, "run", "ask"]);
     let said = Said::from(command.current_dir("/").output().expect("it runs"));
-    said.with_code(5).saying(&format!("next: runsheet --project {folder} approve ask-1"));
+    said.with_code(5).saying(&format!("next: runsheet approve ask-1 --project {folder}"));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn wrong_arguments_end_with_a_next_command_too() {
     project.run(&["plna"]).with_code(2).saying("next: runsheet --help");
     project.run(&["abandon"]).with_code(2).saying("next: runsheet abandon --help");
     project.run(&["audit"]).with_code(2).saying("next: runsheet audit --help");
-    project.run(&[]).with_code(2).saying("next: runsheet list");
+    project.run(&[]).with_code(2).saying("next: runsheet --help");
     project.run(&["--help"]).with_code(0);
 }
 

@@ -102,15 +102,14 @@ impl Closing {
                 out.talk(detail);
             }
             if let Some(hint) = fault.hint.as_ref().filter(|hint| !ending.shown.contains(*hint)) {
-                out.talk(&format!("{} {hint}", out.paint("1;36", "help:")));
+                help(hint);
             }
             if wants_editor(fault) {
-                let help =
-                    "a run keeps the text that it began with: give it up, mend the runbook, give it a new version";
-                out.talk(&format!("{} {help}", out.paint("1;36", "help:")));
+                help("a run keeps the text that it began with: give it up, mend the runbook, give it a new version");
             }
         }
-        if self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
+        let mendable = !ending.fault.as_ref().is_some_and(wants_editor);
+        if mendable && self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
             help(&format!(
                 "resume tries again, with the text that the run was started with; to change the runbook, first \
                  `runsheet undo {run}` or `runsheet abandon {run} --why …`",
