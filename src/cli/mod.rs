@@ -32,23 +32,26 @@ pub struct Cli {
     command: Command,
 }
 
+/// Heading of the options that every command has, so that its own stand apart from them.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(clap::Args)]
 pub struct Global {
     /// The project's folder, with its runsheet.toml (default: from here upward)
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     project: Option<std::path::PathBuf>,
     /// Where the journal lives (default: .runsheet in the project)
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     state: Option<std::path::PathBuf>,
     /// The environment (default: $ENVIRONMENT, then $NODE_ENV)
-    #[arg(short = 'e', long = "environment", global = true, value_name = "NAME")]
+    #[arg(short = 'e', long = "environment", global = true, value_name = "NAME", help_heading = EVERYWHERE)]
     environment: Option<String>,
     /// Print data as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     /// Show what the engine and its connections do, on stderr
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE)]
     verbose: bool,
 }
 

@@ -85,6 +85,7 @@ impl Out {
 
     /// Data as one JSON document.
     pub fn json(&self, value: &impl Serialize) {
+        self.printed.set(true);
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
         self.data(&text);
     }
@@ -137,11 +138,14 @@ impl Out {
     }
 }
 
-/// Text as one word of a shell.
+/// Text as one word of a shell, quoted only where it must be: `note='first try'` reads better than `'note=first try'`.
 pub fn quoted(text: &str) -> String {
-    // shlex quotes `=` too, which only matters at the beginning of a command.
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-=:,./@%+".contains(c)) {
+    let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "_-./:=,@%+".contains(c));
+    if plain(text) {
         return text.to_owned();
+    }
+    if let Some((name, value)) = text.split_once('=').filter(|(name, _)| plain(name)) {
+        return format!("{name}={}", quoted(value));
     }
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }

@@ -156,6 +156,16 @@ impl Effects {
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
     }
 
+    /// What one could type at a shell instead of this action; nothing for what has no such line. Contacts nothing.
+    pub fn by_hand(&self, action: &Action) -> Vec<String> {
+        let line = match action.word.as_str() {
+            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action),
+            "command::run" => process::by_hand(&self.world, action),
+            _ => return Vec::new(),
+        };
+        line.map(|line| self.world.vault.redact(&line)).into_iter().collect()
+    }
+
     /// Connects to a target and says which database it really is, at which moment of its history.
     ///
     /// Fails with `identity.mismatch` when it is not the configured one, `identity.changed` when it is not the pinned one.

@@ -195,7 +195,13 @@ pub fn call(
             if let Some(fault) = fault {
                 run.append(ended(StepEnd::Failed { fault }), Durability::Synced).map_err(|halt| plain(halt.into()))?;
             }
-            run.engine.event(Event::StepFailed { step, why: error.stop.to_string() });
+            let why = match &error.stop {
+                // The rest of it is drawn with its place, where the run ends.
+                Stop::Failed(fault) => fault.message.clone(),
+                stop => stop.to_string(),
+            };
+            let paused = matches!(&error.stop, Stop::Halted(halt) if halt.is_a_pause());
+            run.engine.event(if paused { Event::StepStopped { step, why } } else { Event::StepFailed { step, why } });
             Err(error)
         }
     }
@@ -243,10 +249,10 @@ pub fn end(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
         _ => None,
     };
     let why = error.stop.to_string();
-    finish(
-        run,
-        Ending { state, verdict, why, fault, shown: error.shown, step: Some(step), key, checks, head: String::new() },
-    )
+    // The place in the runbook says something about a mistake, and nothing about a pause.
+    let shown =
+        if matches!(&error.stop, Stop::Halted(halt) if halt.is_a_pause()) { String::new() } else { error.shown };
+    finish(run, Ending { state, verdict, why, fault, shown, step: Some(step), key, checks, head: String::new() })
 }
 
 /// Writes down how this process leaves the run.

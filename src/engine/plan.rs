@@ -266,13 +266,13 @@ fn walk_step(walk: &Arc<Walk>, script: &dyn Script, index: usize) -> Result<Plan
         Some(Stop::Halted(Halt::Unknowable { after })) => {
             step.ends = Some(format!("what follows depends on a value that is known after `{after}`"));
             // What the rest of the step would write cannot be told, so nothing read from here on is a fact.
-            walk.leave_unwritten(&[Resource::world()], &spec.name);
+            walk.leave_unwritten(&[Resource::world()], &spec.name, true);
             output = Value::String(unknown::handle(&spec.name));
         }
         Some(stop) => {
             step.ends = Some(if shown.is_empty() { stop.to_string() } else { shown });
             step.faulty = true;
-            walk.leave_unwritten(&[Resource::world()], &spec.name);
+            walk.leave_unwritten(&[Resource::world()], &spec.name, true);
             output = Value::String(unknown::handle(&spec.name));
         }
     }

@@ -42,14 +42,18 @@ pub fn abandon(run: &Arc<Run>, why: &str) -> Ending {
     go_back(run, RunState::Abandoned, "abandon", why)
 }
 
-/// The step past whose point of no return a run has come, and why there is no way back: once the step began.
+/// The step past whose point of no return a run has come, and why there is no way back: once the intent of
+/// a change in it was written, or it ended well. A step that failed before it changed anything is no reason to forbid the way back.
 pub fn passed_point_of_no_return(script: &dyn Script, story: &[Entry]) -> Option<(String, String)> {
-    let began = |name: &str| {
-        story
-            .iter()
-            .any(|entry| matches!(&entry.record, Record::StepStarted { step, phase: Phase::Perform } if step == name))
+    let steps = &script.declaration().steps;
+    let passed = |name: &str| {
+        story.iter().any(|entry| match &entry.record {
+            Record::Intent { key, .. } => key.step == name && key.phase == Phase::Perform,
+            Record::StepEnded { step, phase: Phase::Perform, end: StepEnd::Done { .. }, .. } => step == name,
+            _ => false,
+        })
     };
-    let past = script.declaration().steps.iter().find(|spec| spec.point_of_no_return.is_some() && began(&spec.name))?;
+    let past = steps.iter().find(|spec| spec.point_of_no_return.is_some() && passed(&spec.name))?;
     Some((past.name.clone(), past.point_of_no_return.clone()?))
 }
 

@@ -41,6 +41,13 @@ pub enum Event {
         /// In one sentence.
         why: String,
     },
+    /// A step stopped without having failed: it waits, or was interrupted.
+    StepStopped {
+        /// Its name.
+        step: String,
+        /// In one sentence.
+        why: String,
+    },
     /// An undo or a cleanup begins.
     Unwinding {
         /// The step it belongs to.

@@ -102,6 +102,13 @@ impl From<Halt> for Stop {
     }
 }
 
+impl Halt {
+    /// Whether nothing is wrong: the run goes on when a person answers, or when it is resumed.
+    pub fn is_a_pause(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Waiting { .. })
+    }
+}
+
 /// Why a run stops where it stands, whatever the script would like.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Halt {

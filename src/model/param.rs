@@ -59,6 +59,28 @@ impl ParamKind {
             Self::Secret => "secret".into(),
         }
     }
+
+    /// A value of this kind as people type it: 2592000 seconds are `30d`, a list is separated by commas.
+    pub fn show(&self, value: &Value) -> String {
+        /// Seconds and bytes of the units, largest first.
+        const TIMES: [(f64, &str); 3] = [(86_400.0, "d"), (3600.0, "h"), (60.0, "m")];
+        const SIZES: [(f64, &str); 3] = [(1_073_741_824.0, "GB"), (1_048_576.0, "MB"), (1024.0, "kB")];
+        let in_units = |units: &[(f64, &str)], smallest: &str| {
+            let number = value.as_f64()?;
+            let whole = units.iter().find(|(unit, _)| number > 0.0 && number % unit == 0.0);
+            Some(whole.map_or_else(|| format!("{number}{smallest}"), |(unit, name)| format!("{}{name}", number / unit)))
+        };
+        let shown = match (self, value) {
+            (Self::Duration, _) => in_units(&TIMES, "s"),
+            (Self::Size, _) => in_units(&SIZES, " bytes"),
+            (Self::List(kind), Value::Array(items)) => {
+                Some(items.iter().map(|item| kind.show(item)).collect::<Vec<_>>().join(", "))
+            }
+            (_, Value::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        shown.unwrap_or_else(|| value.to_string())
+    }
 }
 
 /// One declared parameter.

@@ -13,15 +13,10 @@ pub fn text(report: &Report) -> String {
         let _ = writeln!(out, "{label:<14} {}", line(&fact));
     }
     section(&mut out, "Databases", &report.targets, |target| {
+        let label = if target.label == target.name { String::new() } else { format!(" ({})", target.label) };
         format!(
-            "{}  {}: database {} at {}, system {}, oid {}, timeline {}",
-            target.name,
-            target.label,
-            target.database,
-            target.address,
-            target.system,
-            target.database_oid,
-            target.timeline
+            "{}{label}: database {} at {}, system {}, oid {}, timeline {}",
+            target.name, target.database, target.address, target.system, target.database_oid, target.timeline
         )
     });
     section(&mut out, "Parameters", &report.params, |param| format!("{} = {}", param.name, value(param)));

@@ -13,6 +13,7 @@ const LONGEST: usize = 200;
 /// The verdict in one word, or the state of a run that has none.
 pub(super) fn headline(report: &Report) -> String {
     match (report.verdict, report.state) {
+        (Some(Verdict::Pass), state @ (RunState::Undone | RunState::Abandoned)) => state.as_str().to_uppercase(),
         (Some(verdict), RunState::Done) => verdict.as_str().to_uppercase(),
         (Some(verdict), state) => format!("{} ({})", verdict.as_str().to_uppercase(), state.as_str()),
         (None, RunState::Running) => "NOT ENDED".into(),
@@ -23,6 +24,12 @@ pub(super) fn headline(report: &Report) -> String {
 /// What that means to somebody who does not know the program.
 pub(super) fn meaning(report: &Report) -> String {
     let sentence = match report.verdict {
+        Some(Verdict::Pass) if report.state == RunState::Undone => {
+            "The run was taken back: what its steps can undo is undone, and it was cleaned up."
+        }
+        Some(Verdict::Pass) if report.state == RunState::Abandoned => {
+            "The run was given up: it was cleaned up, and what its steps had changed is still so."
+        }
         Some(Verdict::Pass) => "Every step was performed and every check passed.",
         Some(Verdict::Failed) => "A step failed. What was changed until then is known and listed below.",
         Some(Verdict::Refused) => "The run was refused before it changed anything.",
@@ -37,13 +44,12 @@ pub(super) fn meaning(report: &Report) -> String {
         Some(Verdict::Interrupted) => "The run was interrupted and can be resumed.",
         None => "The journal holds no end of this run: it is at work, or its process was killed and it can be resumed.",
     };
-    let undone = match report.state {
-        RunState::Undone => " The run was taken back.",
-        RunState::Abandoned => " The run was given up.",
-        _ => "",
+    let taken_back = matches!(report.state, RunState::Undone | RunState::Abandoned);
+    let why = match report.why.is_empty() || taken_back && report.verdict == Some(Verdict::Pass) {
+        true => String::new(),
+        false => format!(" Reason: {}", report.why),
     };
-    let why = if report.why.is_empty() { String::new() } else { format!(" Reason: {}", report.why) };
-    format!("{sentence}{undone}{why}")
+    format!("{sentence}{why}")
 }
 
 /// `3 passed, 1 failed, 0 could not be verified`; no checks at all prove nothing, and that is said.
@@ -106,7 +112,7 @@ pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts.extend(report.environment.iter().map(|name| ("Environment", name.clone())));
     facts.extend(report.plan.iter().map(|plan| ("Approved plan", plan.clone())));
     facts.push(("Checks", tally(report)));
-    facts.push(("Changes", format!("{}, {} rows in all", report.changes.total, report.rows_changed)));
+    facts.push(("Changes", format!("{}; rows changed: {}", report.changes.total, report.rows_changed)));
     facts.push(("Reads", report.reads.to_string()));
     facts.push(("Program", format!("runsheet {}", report.program)));
     facts

@@ -84,15 +84,18 @@ fn diagnostic_of(sources: &Sources, error: &EvalAltResult, stop: &Stop) -> Diagn
         let text = sources.text(&at.file);
         found = found.at(at, "", text);
     }
+    // The message stands above: on the line where it happened it says nothing new, and neither does "in this closure".
+    let mut above = None;
     for (depth, (file, at, label)) in places.into_iter().rev().enumerate() {
-        let label = if depth == 0 { clean(&short(&message)) } else { label };
+        let line = Some((file.clone(), at.line()));
+        if depth > 0 && line == above {
+            continue;
+        }
+        above = line;
+        let label = if depth == 0 { String::new() } else { label };
         found = found.at(profile::location(&file, at), label, sources.text(&file));
     }
     found
-}
-
-fn short(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Handles as people read them.

@@ -73,6 +73,7 @@ impl Lint<'_> {
 
     fn call(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
         if call.is_qualified() {
+            self.family(path, ast, call, at);
             self.word(path, call, at);
             if call.namespace.root() == "sql" && SQL_WORDS.contains(&call.name.as_str()) && call.args.len() > 1 {
                 self.sql(path, &call.args[1]);
@@ -85,6 +86,17 @@ impl Lint<'_> {
         if declares && inside_function(ast, at) {
             let problem = Diagnostic::error("phase", format!("`{}` declares, and a step only acts", call.name));
             self.add(path, at, "", problem.hinted("move it to the top level"));
+        }
+    }
+
+    /// A family that is neither ours nor an import; Rhai itself finds out only when it is called.
+    fn family(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
+        let family = call.namespace.root();
+        let families: Vec<String> = vocabulary::families().into_iter().map(str::to_owned).collect();
+        if !families.iter().chain(&imports(ast)).any(|known| known == family) {
+            let message = format!("there is no family of words and no import `{family}`");
+            let message = format!("{message}{}", did_you_mean(family, &families));
+            self.add(path, at, "", Diagnostic::error("word.unknown", message));
         }
     }
 
@@ -252,13 +264,42 @@ impl Lint<'_> {
             .map(|param| param.name.as_str())
             .filter(|name| !self.read.contains(*name))
             .collect();
+        let main = &self.runbook.sources().main;
         for name in unread {
+            let text = self.runbook.sources().text(main);
+            let at = Location { file: main.clone(), ..declared_at(&text, name) };
             self.found.push(
                 Diagnostic::warning("param.unread", format!("parameter `{name}` is never read"))
-                    .hinted("remove it, or read it as params.NAME"),
+                    .at(at, "", text)
+                    .hinted(format!("remove it, or read it as params.{name}")),
             );
         }
     }
+}
+
+/// Names under which a file's imports are known.
+fn imports(ast: &AST) -> Vec<String> {
+    let mut aliases = Vec::new();
+    ast.walk(&mut |nodes| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = nodes.last() {
+            aliases.push(import.1.name.to_string());
+        }
+        true
+    });
+    aliases
+}
+
+/// Where a parameter is declared: the first `name:` of the text. Rhai keeps no place of a map's keys.
+fn declared_at(text: &str, name: &str) -> Location {
+    let found = text.lines().enumerate().find_map(|(index, line)| {
+        let (before, _) = line.match_indices(name).map(|(at, _)| line.split_at(at)).find(|(before, rest)| {
+            let whole = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            whole && rest[name.len()..].trim_start().starts_with(':') && !before.trim_start().starts_with("//")
+        })?;
+        Some((index + 1, before.chars().count() + 1))
+    });
+    let (line, column) = found.unwrap_or_default();
+    Location { file: String::new(), line, column }
 }
 
 /// The name behind `params.` or inside `params["…"]`.

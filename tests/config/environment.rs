@@ -68,7 +68,7 @@ fn without_an_environment_the_base_holds() {
     let project = Project::new(TWO).var("DATABASE_URL", "postgres://u@prod.example/app");
     let config = project.loaded();
     assert_eq!(config.target("prod").unwrap().direct(), "postgres://u:direct-pw@prod.example/app");
-    assert_eq!(config.environment_line(), "environment: none (no -e, $ENVIRONMENT or $NODE_ENV)");
+    assert_eq!(config.environment_line(), "environment: none chosen (there are: production, staging)");
 }
 
 #[test]

@@ -163,6 +163,16 @@ impl Database {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
+    /// Everything in it, as pg_dump writes it.
+    pub fn dump(&self) -> String {
+        let output = unprivileged::command(program("pg_dump")).arg(&self.url).output().expect("pg_dump runs");
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        // Newer ones fence the text with a key made anew each time.
+        let text = String::from_utf8_lossy(&output.stdout);
+        let fence = |line: &&str| line.starts_with("\\restrict") || line.starts_with("\\unrestrict");
+        text.lines().filter(|line| !fence(line)).collect::<Vec<_>>().join("\n")
+    }
+
     /// The psql command itself, for what goes on in the background.
     pub fn psql(&self, sql: &str) -> Command {
         let mut psql = unprivileged::command(program("psql"));

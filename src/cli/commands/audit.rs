@@ -9,7 +9,8 @@ use super::super::out::Out;
 use super::super::session::Project;
 use crate::journal::audit::{self, Audit};
 use crate::journal::export::{export, verify_export};
-use crate::model::ids::RunId;
+use crate::model::Value;
+use crate::model::ids::{ActionKey, RunId};
 use crate::model::verdict::Verdict;
 
 /// Verify, export or show the audit log
@@ -37,10 +38,10 @@ enum What {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Print the entries of a run, one a line
+    /// Print the entries of a run, one a line; with --json each exactly as it is kept
     Show {
-        /// The run
-        run: RunId,
+        /// The run (default: the newest)
+        run: Option<RunId>,
     },
 }
 
@@ -84,13 +85,19 @@ impl Args {
             What::Show { run } => {
                 let project = Project::open(global, out)?;
                 let journal = project.journal()?;
-                journal.summary(&run)?;
+                let run = match run {
+                    Some(run) => journal.summary(&run)?.run,
+                    None => super::report::newest(&*journal)?,
+                };
                 let mut after = 0;
                 loop {
                     const PAGE: usize = 500;
                     let page = journal.raw(&run, after, PAGE)?;
                     for entry in &page {
-                        out.data(&entry.text);
+                        match out.json {
+                            true => out.data(&entry.text),
+                            false => out.data(&readable(&entry.text)),
+                        }
                     }
                     match page.last() {
                         Some(last) if page.len() == PAGE => after = last.n,
@@ -100,6 +107,27 @@ impl Args {
             }
         }
     }
+}
+
+/// An entry in one line: its number, when, what, where, and what else it holds, cut where it gets long.
+fn readable(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let Ok(Value::Object(mut entry)) = serde_json::from_str(text) else { return text.to_owned() };
+    for elsewhere in ["run", "previous", "format", "files"] {
+        entry.remove(elsewhere);
+    }
+    let mut take = |name: &str| entry.remove(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+    let (number, at, kind) = (take("n"), take("at").unwrap_or_default(), take("kind").unwrap_or_default());
+    let place = entry.remove("key").and_then(|key| serde_json::from_value::<ActionKey>(key).ok());
+    let place = place.map(|key| format!(" {key}")).unwrap_or_default();
+    let rest: Vec<String> = entry.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let rest = rest.join(" ");
+    let rest = match rest.char_indices().nth(LONGEST) {
+        Some((cut, _)) => format!("{}…", &rest[..cut]),
+        None => rest,
+    };
+    let at = at.get(..19).unwrap_or(&at).replace('T', " ");
+    format!("{:>5} {at} {kind}{place}  {rest}", number.unwrap_or_default())
 }
 
 fn verify(global: &Global, out: &mut Out, what: Option<&str>, head: Option<&str>) -> Result<Audit, CliError> {

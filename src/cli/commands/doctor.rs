@@ -6,6 +6,7 @@ use super::super::Global;
 use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
+use super::super::show;
 use crate::engine::cancel::Urgency;
 use crate::model::verdict::Verdict;
 
@@ -31,15 +32,22 @@ impl Args {
                     rows.push(json!({ "target": name, "identity": identity }));
                     if !out.json {
                         out.data(&format!(
-                            "{name}: database {} at {}, timeline {}\n    identity = {{ system = \"{}\", database = \"{}\" }}",
-                            identity.database, identity.address, identity.timeline, identity.system, identity.database
+                            "{name}: ok, database {} at {}, timeline {}",
+                            identity.database, identity.address, identity.timeline
                         ));
+                        if config.targets[name].identity.is_none() {
+                            out.data(&format!(
+                                "    so that no other database is ever taken for it, add beneath [targets.{name}]:\n    \
+                                 identity = {{ system = \"{}\", database = \"{}\" }}",
+                                identity.system, identity.database
+                            ));
+                        }
                     }
                 }
                 Err(fault) => {
                     let hint = fault.hint.clone().map(|hint| format!("\n    help: {hint}")).unwrap_or_default();
                     if !out.json {
-                        out.data(&format!("{name}: {fault}{hint}"));
+                        out.data(&format!("{name}: NOT OK, {fault}{hint}"));
                     }
                     rows.push(json!({ "target": name, "fault": fault }));
                     broken.push(name.clone());
@@ -49,7 +57,7 @@ impl Args {
         for (name, error) in &config.unusable {
             let hint = error.hint().map(|hint| format!("\n    help: {hint}")).unwrap_or_default();
             if !out.json {
-                out.data(&format!("{name}: {error}{hint}"));
+                out.data(&format!("{name}: NOT OK, {error}{hint}"));
             }
             rows.push(json!({ "target": name, "fault": { "message": error.to_string() } }));
             broken.push(name.clone());
@@ -58,12 +66,12 @@ impl Args {
         if out.json {
             out.json(&json!({ "targets": rows, "state": config.state, "runs": runs }));
         } else {
-            out.data(&format!("journal: {runs} runs in {}", config.state.display()));
+            out.data(&format!("journal: {} in {}", show::count(runs, "run"), config.state.display()));
         }
         if broken.is_empty() {
             out.next("runsheet list");
             return Ok(Verdict::Pass);
         }
-        Err(CliError::new(Verdict::Failed, format!("not in order: {}", broken.join(", "))).next("runsheet doctor"))
+        Err(CliError::new(Verdict::Failed, format!("cannot be used: {}", broken.join(", "))).next("runsheet doctor"))
     }
 }

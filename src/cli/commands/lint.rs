@@ -7,6 +7,7 @@ use super::super::catalog;
 use super::super::error::CliError;
 use super::super::out::{Out, quoted};
 use super::super::session::Project;
+use super::super::show;
 use crate::model::verdict::Verdict;
 use crate::runbook::{self, Severity};
 
@@ -55,9 +56,14 @@ impl Args {
             out.json(&rows);
         } else {
             for finding in &found {
-                out.data(&finding.render(out.color));
+                out.data(&format!("{}\n", finding.render(out.color)));
             }
-            out.talk(&format!("{} runbooks, {errors} errors, {} warnings", names.len(), found.len() - errors));
+            out.talk(&format!(
+                "{}, {}, {}",
+                show::count(names.len(), "runbook"),
+                show::count(errors, "error"),
+                show::count(found.len() - errors, "warning")
+            ));
         }
         if let Some(error) = unreadable {
             return Err(error);

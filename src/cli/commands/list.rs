@@ -24,7 +24,7 @@ impl Args {
                 catalog::sources(&project.config, &listed.name).and_then(|sources| catalog::load(&sources, false));
             let (version, about) = match &loaded {
                 Ok(runbook) => (runbook.declaration().version.clone(), runbook.declaration().about.clone()),
-                Err(error) => ("-".to_owned(), format!("cannot be loaded: {}", error.message)),
+                Err(_) => ("-".to_owned(), format!("cannot be loaded: see `runsheet lint {}`", listed.name)),
             };
             rows.push(json!({ "name": listed.name, "version": version, "about": about, "built_in": listed.shipped }));
         }

@@ -22,7 +22,8 @@ impl Args {
             && self.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !sound {
             return Err(CliError::refused(format!("`{}` is not a name for a runbook", self.name))
-                .hinted("use lower-case letters, digits and dashes, beginning with a letter: vacuum-big-tables"));
+                .hinted("use lower-case letters, digits and dashes, beginning with a letter")
+                .next("runsheet new vacuum-big-tables"));
         }
         let project = Project::open(global, out)?;
         let folder = project.config.project.join("runbooks");

@@ -61,18 +61,23 @@ pub fn preview(
     match (out.json, full) {
         (true, _) => out.json(&plan),
         (false, true) => out.data(&show::full(&plan)),
-        (false, false) => out.data(&show::render(&plan)),
+        (false, false) => out.data(&show::render(&plan, &planning.declaration.params)),
     }
+    let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
+    let runbook = quoted(runbook);
     if !plan.sound() {
-        return Err(CliError::new(Verdict::Failed, "a step could not be previewed; see above")
-            .next(format!("runsheet lint {}", quoted(runbook))));
+        return Err(CliError::new(
+            Verdict::Failed,
+            "a step could not be previewed; see above, mend it, and plan again",
+        )
+        .next(format!("runsheet plan {runbook}{params}")));
     }
     match file {
-        Some(file) => out.next(&format!("runsheet run {} --plan {}", quoted(runbook), quoted(&file.to_string_lossy()))),
-        None => {
-            let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
-            out.next(&format!("runsheet run {}{params}", quoted(runbook)));
+        Some(file) => {
+            let file = quoted(&file.to_string_lossy());
+            out.next(&format!("runsheet run {runbook} --plan {file}"));
         }
+        None => out.next(&format!("runsheet run {runbook}{params}")),
     }
     Ok(Verdict::Pass)
 }

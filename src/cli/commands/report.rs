@@ -4,6 +4,7 @@ use super::super::Global;
 use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
+use crate::journal::store::Journal;
 use crate::model::ids::RunId;
 use crate::model::verdict::Verdict;
 use crate::report::{self, Report};
@@ -25,10 +26,7 @@ impl Args {
         let journal = project.journal()?;
         let run = match self.run {
             Some(run) => run,
-            None => match journal.runs()?.pop() {
-                Some(newest) => newest.run,
-                None => return Err(CliError::refused("there are no runs yet").next("runsheet list")),
-            },
+            None => newest(&*journal)?,
         };
         let report = Report::of(&*journal, &run)?;
         match (out.json, self.markdown) {
@@ -38,4 +36,10 @@ impl Args {
         }
         Ok(Verdict::Pass)
     }
+}
+
+/// The newest run.
+pub fn newest(journal: &dyn Journal) -> Result<RunId, CliError> {
+    let newest = journal.run_ids()?.pop();
+    newest.ok_or_else(|| CliError::refused("there are no runs yet").next("runsheet list"))
 }

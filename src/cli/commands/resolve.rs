@@ -51,7 +51,8 @@ impl Args {
         let answer = if self.found == As::Done { Answer::Done { output } } else { Answer::NotDone };
         let record = Record::Decision { key, by: actor(), answer, why: self.why };
         journal.decide(&id, record, SystemClock.now())?;
-        out.talk(&format!("recorded, about: {why}"));
+        let said = if self.found == As::Done { "done" } else { "not done" };
+        out.talk(&format!("recorded: {said} ({why})"));
         out.next(&format!("runsheet resume {id}"));
         Ok(Verdict::Pass)
     }

@@ -132,7 +132,7 @@ pub fn go_on(
     }
     let taking = Taking { summary, script, command: how.command, take_over: how.take_over };
     let held = start::take(&session.engine, &session.locks, taking)?;
-    out.talk(&format!("{} {} {}", summary.run, summary.started.runbook, summary.started.version));
+    out.talk(&super::run::headline(&held.run));
     Ok(super::run::perform(session, out, &held, begun, work))
 }
 
@@ -170,11 +170,11 @@ fn say_what(session: &Session, out: &Out, summary: &RunSummary) -> Result<Verdic
     for name in &names {
         let closure = state.closure(name, Phase::Perform);
         let what = match (&closure.end, closure.started) {
-            (Some(StepEnd::Done { .. }), _) => "done; answers with its output",
+            (Some(StepEnd::Done { .. }), _) => "done already",
             (Some(StepEnd::Skipped), _) => "did not apply",
-            (Some(StepEnd::Failed { .. }), _) => "failed; what follows its last change is done anew",
-            (None, true) => "interrupted; recorded actions answer from the journal, the one in doubt is settled first",
-            (None, false) => "is performed",
+            (Some(StepEnd::Failed { .. }), _) => "failed; tried again from after its last recorded change",
+            (None, true) => "interrupted; goes on after its last recorded change, once what is in doubt is settled",
+            (None, false) => "to do",
         };
         lines.push(format!("  {name}: {what}"));
     }

@@ -131,12 +131,21 @@ impl Args {
                 Err(error) => return Err(error.into()),
             }
         };
-        out.talk(&format!(
-            "{} {} {}",
-            held.run.lease.run, prepared.planning.declaration.name, prepared.planning.declaration.version
-        ));
+        out.talk(&headline(&held.run));
         Ok(perform(&session, out, &held, begun, drive::perform))
     }
+}
+
+/// `fix-orders-3: fix-orders 1.0.0 on app (database shop at 10.0.0.7:5432)`.
+pub fn headline(run: &Run) -> String {
+    let started = &run.state.started;
+    let targets = started
+        .targets
+        .iter()
+        .map(|(name, seen)| format!("{name} (database {} at {})", seen.identity.database, seen.identity.address));
+    let targets: Vec<String> = targets.collect();
+    let on = if targets.is_empty() { String::new() } else { format!(" on {}", targets.join(", ")) };
+    format!("{}: {} {}{on}", run.lease.run, started.runbook, started.version)
 }
 
 /// A run that lives and keeps the lock: since when, so that a hung one is noticed.

@@ -37,6 +37,9 @@ impl Args {
             out.json(&rows);
             return Ok(Verdict::Pass);
         }
+        if !rows.is_empty() {
+            out.data(HEADER);
+        }
         for row in &rows {
             out.data(&line(row));
         }
@@ -73,12 +76,19 @@ pub fn row(locks: &LockDir, summary: &RunSummary) -> Result<Value, CliError> {
     }))
 }
 
-/// A run in one line.
+/// What stands above lines of runs.
+pub const HEADER: &str = "RUN                      STATE        VERDICT          STARTED (UTC)     BY";
+
+/// A run in one line, and beneath it why it stands where it stands.
 pub fn line(row: &Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
     let started = text("started_at");
     let started = started.get(..16).unwrap_or(&started).replace('T', " ");
+    // Nothing passed that was given up or taken back; the verdict was about the cleaning up.
+    let ended = ["undone", "abandoned"].contains(&text("state").as_str());
+    let verdict = if ended { "-".to_owned() } else { text("verdict") };
     let why = text("why");
-    let why = if why == "-" || why.is_empty() { String::new() } else { format!("  {why}") };
-    format!("{:<24} {:<12} {:<16} {started} UTC{why}", text("run"), text("state"), text("verdict"))
+    let why = if ended || why == "-" || why.is_empty() { String::new() } else { format!("\n    {why}") };
+    let by = row["by"]["user"].as_str().unwrap_or("-");
+    format!("{:<24} {:<12} {verdict:<16} {started}  {by}{why}", text("run"), text("state"))
 }

@@ -39,7 +39,10 @@ impl Args {
         for spec in &declaration.params {
             let or = match &spec.or {
                 None => "required".to_owned(),
-                Some(value) => format!("or {value}"),
+                Some(value) => match spec.kind.show(value) {
+                    shown if shown.is_empty() => "may be left out".to_owned(),
+                    shown => format!("or {shown}"),
+                },
             };
             lines.push(format!("  {:<16} {} ({}; {or})", spec.name, spec.about, spec.kind.describe()));
         }
@@ -62,6 +65,13 @@ impl Args {
             lines.push(format!("  {}{marks}", step.name));
         }
         out.data(&lines.join("\n"));
+        let given = project.config.runbooks.get(&declaration.name);
+        let needed = declaration
+            .params
+            .iter()
+            .filter(|spec| spec.or.is_none() && given.is_none_or(|values| !values.contains_key(&spec.name)));
+        let needed: String = needed.map(|spec| format!(" {}=…", spec.name)).collect();
+        out.next(&format!("runsheet plan {}{needed}", self.runbook));
         Ok(Verdict::Pass)
     }
 }

@@ -7,7 +7,8 @@ use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
 use super::super::show;
-use super::runs::{line, live_state, row};
+use super::approve::{Asked, asked};
+use super::runs::{HEADER, line, live_state, row};
 use crate::effects::local::SystemClock;
 use crate::journal::entry::RunState;
 use crate::model::clock::Clock;
@@ -46,10 +47,11 @@ impl Args {
             unfinished.push(row(&locks, summary)?);
             next = Some(match live_state(&locks, summary)? {
                 RunState::Running => format!("runsheet report {}", summary.run),
-                RunState::Waiting if summary.verdict == Some(Verdict::Waiting) => {
-                    format!("runsheet approve {}", summary.run)
-                }
-                RunState::Waiting => format!("runsheet resolve {} --as \"done or not-done\" --why \"…\"", summary.run),
+                RunState::Waiting => match asked(&journal.story(&summary.run)?) {
+                    Some(Asked { answered: true, .. }) | None => format!("runsheet resume {}", summary.run),
+                    Some(Asked { verdict: Verdict::Waiting, .. }) => format!("runsheet approve {}", summary.run),
+                    Some(_) => format!("runsheet resolve {} --as \"done or not-done\" --why \"…\"", summary.run),
+                },
                 _ => format!("runsheet resume {}", summary.run),
             });
         }
@@ -82,6 +84,8 @@ impl Args {
         } else {
             if unfinished.is_empty() {
                 out.data("no unfinished runs");
+            } else {
+                out.data(HEADER);
             }
             for row in &unfinished {
                 out.data(&line(row));
@@ -90,7 +94,11 @@ impl Args {
                 let text = |name: &str| book[name].as_str().unwrap_or("never").to_owned();
                 let age = book["last_pass_age_seconds"].as_f64();
                 let age = age.map(|age| format!(", {} ago", show::duration(age))).unwrap_or_default();
-                out.data(&format!("{:<24} last pass {}{age}", text("runbook"), text("last_pass")));
+                let last = match (book["last_run"].as_str(), book["last_verdict"].as_str()) {
+                    (Some(run), Some(verdict)) if verdict != "pass" => format!("; last run {run}: {verdict}"),
+                    _ => String::new(),
+                };
+                out.data(&format!("{:<24} last pass: {}{age}{last}", text("runbook"), text("last_pass")));
             }
         }
         if !stale.is_empty() {

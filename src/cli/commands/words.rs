@@ -24,7 +24,12 @@ impl Args {
         if let Some(name) = &self.word {
             let names: Vec<&str> = words.iter().map(|word| word.name).collect();
             let meant = super::super::config::did_you_mean(name, names).map(|meant| format!("did you mean `{meant}`?"));
-            words.retain(|word| word.name == *name || word.name.ends_with(&format!("::{name}")));
+            // The word itself, else the last part of its name, else all words of a family.
+            let last = |word: &Word| word.name.rsplit(['.', ':']).next() == Some(name);
+            let family = |word: &Word| word.name.split_once("::").is_some_and(|(family, _)| family == name);
+            let ways: [&dyn Fn(&Word) -> bool; 3] = [&|word| word.name == *name, &last, &family];
+            let way = ways.into_iter().find(|way| words.iter().any(way));
+            words.retain(|word| way.is_some_and(|way| way(word)));
             if words.is_empty() {
                 let error = CliError::refused(format!("there is no word `{name}`")).next("runsheet words");
                 return Err(CliError { hint: meant, ..error });
@@ -33,20 +38,62 @@ impl Args {
         if out.json {
             out.json(&words);
         } else if self.markdown {
-            let page: Vec<String> = words.iter().map(markdown).collect();
-            out.data(&format!("# The words of the runbook language\n\n{}", page.join("\n\n")));
+            out.data(&page(&words));
         } else if self.word.is_some() {
-            for word in &words {
-                out.data(&explained(word));
-            }
+            let explained: Vec<String> = words.iter().map(explained).collect();
+            out.data(&explained.join("\n\n\n"));
         } else {
-            for word in &words {
-                let first = word.summary.split(". ").next().unwrap_or_default().trim_end_matches('.');
-                out.data(&format!("{:<24} {first}", word.name));
+            for (family, words) in families(&words) {
+                out.data(&format!("\n{family}"));
+                for word in words {
+                    out.data(&format!("  {:<22} {}", word.name, first_sentence(word)));
+                }
             }
+            out.next("runsheet words sql::exec");
         }
         Ok(Verdict::Pass)
     }
+}
+
+/// Words under the headings of the reference, in its order.
+fn families(words: &[Word]) -> Vec<(&'static str, Vec<&Word>)> {
+    let mut families: Vec<(&str, Vec<&Word>)> = Vec::new();
+    for word in words {
+        let heading = match word.name.split("::").next().unwrap_or_default() {
+            "runbook" | "step" => "Declaring",
+            name if name.starts_with('.') => "What a step may have",
+            "sql" | "template" => "SQL",
+            "command" if word.name.contains("::") => "Programs",
+            "check" | "gate" => "Proofs: a check is recorded and the step goes on, a gate stops it",
+            "flow" => "People, waiting, several at once",
+            "now" | "random" | "env" | "log" => "Values and notes",
+            _ => "Parameters",
+        };
+        match families.iter_mut().find(|(known, _)| *known == heading) {
+            Some((_, words)) => words.push(word),
+            None => families.push((heading, vec![word])),
+        }
+    }
+    families
+}
+
+fn first_sentence(word: &Word) -> &'static str {
+    word.summary.split(". ").next().unwrap_or_default().trim_end_matches('.')
+}
+
+/// The reference page.
+fn page(words: &[Word]) -> String {
+    let mut text = "# The words of the runbook language\n\n\
+        Made by `runsheet words --markdown` from the words themselves. An option is written `#{name}`: it stands in the \
+        options map, the last argument. A fault has a code that `try` sees.\n"
+        .to_owned();
+    for (family, words) in families(words) {
+        let _ = write!(text, "\n## {family}\n");
+        for word in words {
+            let _ = write!(text, "\n{}\n", markdown(word));
+        }
+    }
+    text
 }
 
 fn explained(word: &Word) -> String {
@@ -63,7 +110,7 @@ fn explained(word: &Word) -> String {
 }
 
 fn markdown(word: &Word) -> String {
-    let mut text = format!("## `{}`\n\n`{}`\n\n{}\n", word.name, word.signature, word.summary);
+    let mut text = format!("### `{}`\n\n`{}`\n\n{}\n", word.name, word.signature, word.summary);
     for param in word.params {
         let _ = write!(text, "\n- `{}`: {}", param.name, param.about);
     }

@@ -83,7 +83,8 @@ impl Config {
     pub fn environment_line(&self) -> String {
         match &self.environment {
             Some(chosen) => format!("environment: {} ({})", chosen.name, chosen.why),
-            None => "environment: none (no -e, $ENVIRONMENT or $NODE_ENV)".into(),
+            None if self.environments.is_empty() => "environment: none".into(),
+            None => format!("environment: none chosen (there are: {})", self.environments.join(", ")),
         }
     }
 }

@@ -95,25 +95,39 @@ impl Closing {
         if !ending.shown.is_empty() {
             out.talk(&ending.shown);
         }
+        let help = |text: &str| out.talk(&format!("{} {text}", out.paint("1;36", "help:")));
         if let Some(fault) = &ending.fault {
             // The picture of the place may have said it already.
             if let Some(detail) = fault.detail.as_ref().filter(|detail| !ending.shown.contains(*detail)) {
                 out.talk(detail);
             }
             if let Some(hint) = fault.hint.as_ref().filter(|hint| !ending.shown.contains(*hint)) {
-                out.talk(&format!("{} {hint}", out.paint("1;36", "help:")));
+                help(hint);
             }
             if wants_editor(fault) {
-                let help =
-                    "a run keeps the text that it began with: give it up, mend the runbook, give it a new version";
-                out.talk(&format!("{} {help}", out.paint("1;36", "help:")));
+                help("a run keeps the text that it began with: give it up, mend the runbook, give it a new version");
             }
         }
-        let style = if self.verdict == Verdict::Pass { "1;32" } else { "1;31" };
-        let why = if self.why.is_empty() { String::new() } else { format!(" ({})", self.why) };
+        let mendable = !ending.fault.as_ref().is_some_and(wants_editor);
+        if mendable && self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
+            help(&format!(
+                "resume tries again, with the text that the run was started with; to change the runbook, first \
+                 `runsheet undo {run}` or `runsheet abandon {run} --why …`",
+                run = self.run
+            ));
+        }
+        let (style, word) = match (self.verdict, self.state) {
+            (Verdict::Pass, RunState::Undone | RunState::Abandoned) => ("1;33", self.state.as_str()),
+            (Verdict::Pass, _) => ("1;32", self.verdict.as_str()),
+            (Verdict::Waiting | Verdict::Interrupted, _) => ("1;33", self.verdict.as_str()),
+            _ => ("1;31", self.verdict.as_str()),
+        };
+        // A failed or stopped step has said it, just above.
+        let said = ending.step.is_some() || word == self.state.as_str();
+        let why = if self.why.is_empty() || said { String::new() } else { format!(" ({})", self.why) };
         #[expect(clippy::cast_precision_loss, reason = "no run takes 2^53 milliseconds")]
         let took = duration(self.took_ms as f64 / 1000.0);
-        out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, self.verdict.as_str())));
+        out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, word)));
         if !self.journal_head.is_empty() {
             out.talk(&out.paint("2", &format!("journal head {}", self.journal_head)));
         }

@@ -8,6 +8,11 @@ pub use ending::Closing;
 pub use plan::{full, render};
 pub use terminal::Terminal;
 
+/// So many things, in the plural unless it is one: `1 run`, `3 runs`.
+pub fn count(many: usize, thing: &str) -> String {
+    format!("{many} {thing}{}", if many == 1 { "" } else { "s" })
+}
+
 /// A length of time as people read it: `85 ms`, `3.2 s`, `12 min 5 s`, `3 h 2 min`.
 pub fn duration(seconds: f64) -> String {
     #[expect(

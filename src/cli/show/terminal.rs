@@ -92,6 +92,10 @@ impl Sink for Terminal {
                 self.quiet();
                 self.line(&format!("  {} {step}: {why}", self.paint("31", "✗")));
             }
+            Event::StepStopped { step, why } => {
+                self.quiet();
+                self.line(&format!("  {} {step}: {why}", self.paint("33", "…")));
+            }
             Event::Unwinding { step, what } => self.line(&format!("  {} {what} of {step}", self.paint("33", "↩"))),
             Event::ActionStarted { title, lane } => {
                 self.message(&if lane.is_empty() { title } else { format!("{lane}: {title}") });

@@ -13,12 +13,8 @@ use crate::model::{secret, unknown};
 
 /// Reads a read, prepares statements of a transaction, shows the rest.
 pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, Fault> {
-    let (target, statements) = match action.word.as_str() {
-        SqlQuery::WORD => SqlQuery::of(action).map(|it| (it.target, vec![it.sql]))?,
-        SqlExec::WORD => SqlExec::of(action).map(|it| (it.target, it.statements))?,
-        _ => SqlAdmin::of(action).map(|it| (it.target, vec![it.sql]))?,
-    };
-    let by_hand = vec![by_hand(&target, &statements)];
+    let (target, statements) = parts(action)?;
+    let by_hand = vec![line(&target, &statements)];
     let mut shown = Previewed { level: Level::Rendered, value: None, by_hand, notes: Vec::new() };
     if let Some(step) = unknown::first_in(&action.request) {
         shown.notes.push(format!("cannot be checked before `{step}` has run"));
@@ -73,10 +69,36 @@ fn is_about_names(fault: &Fault) -> bool {
         && ["sql.42", "sql.3F", "sql.22P02"].iter().any(|state| fault.code.starts_with(state))
 }
 
+/// The action as a line for a shell. Nothing is contacted.
+pub fn by_hand(action: &Action) -> Result<String, Fault> {
+    parts(action).map(|(target, statements)| line(&target, &statements))
+}
+
+/// Whether the action may make tables, columns, functions and the like, so that what is missing now may be there then.
+/// Statements that only change rows do not.
+pub fn may_define(action: &Action) -> bool {
+    let Ok(SqlExec { statements, .. }) = SqlExec::of(action) else { return true };
+    let rows = ["insert", "update", "delete", "merge", "truncate", "lock"];
+    action.word != SqlExec::WORD || !statements.iter().all(|sql| rows.contains(&lexer::first_word(sql).as_str()))
+}
+
+/// The variable that stands for a target's URL in lines for a shell.
+pub fn url_variable(target: &str) -> String {
+    format!("{}_URL", target.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"))
+}
+
+/// Target and statements of an action.
+fn parts(action: &Action) -> Result<(String, Vec<String>), Fault> {
+    match action.word.as_str() {
+        SqlQuery::WORD => SqlQuery::of(action).map(|it| (it.target, vec![it.sql])),
+        SqlExec::WORD => SqlExec::of(action).map(|it| (it.target, it.statements)),
+        _ => SqlAdmin::of(action).map(|it| (it.target, vec![it.sql])),
+    }
+}
+
 /// A line for a shell. Secrets stand as variables, which the shell puts in.
-fn by_hand(target: &str, statements: &[String]) -> String {
-    let variable = target.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let mut line = format!("psql \"${variable}_URL\" -X -v ON_ERROR_STOP=1");
+fn line(target: &str, statements: &[String]) -> String {
+    let mut line = format!("psql \"${}\" -X -v ON_ERROR_STOP=1", url_variable(target));
     if statements.len() > 1 {
         line.push_str(" -1");
     }

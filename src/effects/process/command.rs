@@ -66,6 +66,16 @@ pub async fn resolve(_: &World, action: &Action, _: &Ticket, doubt: &Doubt) -> R
 
 /// Shows the command as it could be typed; nothing is run.
 pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
+    let line = by_hand(world, action)?;
+    let notes = match action.class {
+        Recovery::Ask => vec!["if the run is killed while this runs, a person must say whether it was done".to_owned()],
+        _ => Vec::new(),
+    };
+    Ok(Previewed { level: Level::Rendered, value: None, by_hand: vec![line], notes })
+}
+
+/// The command as a line for a shell. Nothing is contacted.
+pub fn by_hand(world: &World, action: &Action) -> Result<String, Fault> {
     let request = CommandRun::of(action)?;
     refuse_secrets(&request)?;
     let quoted = |text: &str| shlex::try_quote(text).map(std::borrow::Cow::into_owned).unwrap_or_default();
@@ -86,12 +96,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
             words.splice(0..0, ["cd".to_owned(), quoted(cwd), "&&".to_owned()]);
         }
     }
-    let line = unknown::readable(&world.vault.redact(&words.join(" ")));
-    let notes = match action.class {
-        Recovery::Ask => vec!["if the run is killed while this runs, a person must say whether it was done".to_owned()],
-        _ => Vec::new(),
-    };
-    Ok(Previewed { level: Level::Rendered, value: None, by_hand: vec![line], notes })
+    Ok(unknown::readable(&world.vault.redact(&words.join(" "))))
 }
 
 /// Ends what `holds`, as given to [`Ledger::started`], still names, and waits until it is gone.

@@ -13,7 +13,7 @@ mod session;
 mod ssh;
 pub mod supervise;
 
-pub use command::{end_group, perform, preview, resolve};
+pub use command::{by_hand, end_group, perform, preview, resolve};
 
 /// The hidden first argument that makes this program a supervisor.
 pub const SUPERVISE: &str = "__supervise";

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::effects::postgres::preview::may_define;
 use crate::engine::cancel::Urgency;
 use crate::engine::context::{Engine, stranger};
 use crate::journal::entry::TargetSeen;
@@ -14,7 +15,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::preview::{Level, Previewed};
-use crate::model::request::{AskPerson, LogLine, RandomPassword, RecordCheck, Request, Sleep, SqlAdmin, SqlExec};
+use crate::model::request::{AskPerson, LogLine, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::unknown;
 use crate::model::verdict::CheckVerdict;
 
@@ -46,6 +47,14 @@ pub struct Line {
     pub lane: String,
 }
 
+/// What a change that was not performed would have written.
+pub struct Unwritten {
+    resource: Resource,
+    step: String,
+    /// Whether it may have made what is missing now, beyond rows.
+    defines: bool,
+}
+
 /// What a preview has gathered so far, shared by its steps.
 pub struct Walk {
     /// The engine.
@@ -56,8 +65,8 @@ pub struct Walk {
     pub targets: BTreeMap<String, TargetSeen>,
     /// Outputs of the steps before; unknown ones are handles.
     pub outputs: Mutex<BTreeMap<String, Value>>,
-    /// What changes that were not performed would have written, with the step that would.
-    pub unwritten: Mutex<Vec<(Resource, String)>>,
+    /// What changes that were not performed would have written.
+    pub unwritten: Mutex<Vec<Unwritten>>,
 }
 
 impl Walk {
@@ -72,18 +81,30 @@ impl Walk {
 
     /// The step whose change, not performed, would alter what is read.
     fn stale(&self, reads: &[Resource]) -> Option<String> {
-        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale = |read: &Resource| {
-            let read = self.by_identity(read);
-            unwritten.iter().find(|(written, _)| written.meets(&read)).map(|(_, step)| step.clone())
-        };
-        reads.iter().find_map(stale)
+        self.find_unwritten(reads, |_| true)
     }
 
-    /// Notes that a step would have written these.
-    pub fn leave_unwritten(&self, writes: &[Resource], step: &str) {
+    /// The step whose change, not performed, may make what a change after it misses.
+    fn undefined(&self, writes: &[Resource]) -> Option<String> {
+        self.find_unwritten(writes, |unwritten| unwritten.defines)
+    }
+
+    fn find_unwritten(&self, wanted: &[Resource], which: impl Fn(&Unwritten) -> bool) -> Option<String> {
+        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.iter().find_map(|resource| {
+            let resource = self.by_identity(resource);
+            unwritten.iter().find(|it| which(it) && it.resource.meets(&resource)).map(|it| it.step.clone())
+        })
+    }
+
+    /// Notes that a step would have written these; `defines` when that may be more than rows.
+    pub fn leave_unwritten(&self, writes: &[Resource], step: &str, defines: bool) {
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        unwritten.extend(writes.iter().map(|resource| (self.by_identity(resource), step.to_owned())));
+        unwritten.extend(writes.iter().map(|resource| Unwritten {
+            resource: self.by_identity(resource),
+            step: step.to_owned(),
+            defines,
+        }));
     }
 }
 
@@ -116,19 +137,19 @@ impl PreviewDoor {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
-    fn rendered() -> Previewed {
-        Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }
+    fn rendered(&self, action: &Action) -> Previewed {
+        let by_hand = self.walk.engine.effects.by_hand(action);
+        Previewed { level: Level::Rendered, value: None, by_hand, notes: Vec::new() }
     }
 
     fn change(&self, action: &Action) -> Result<Value, Stop> {
         let engine = &self.walk.engine;
         let previewed = match self.previewed(action) {
-            Err(Stop::Failed(fault)) => match self.walk.stale(&action.writes) {
+            Err(Stop::Failed(fault)) => match self.walk.undefined(&action.writes) {
                 // The name is missing perhaps only because a change before it was not made.
                 Some(step) if MISSING.contains(&fault.code.as_str()) => Previewed {
-                    by_hand: statements(action),
                     notes: vec![format!("can be checked only after `{step}`: {}", fault.message)],
-                    ..Self::rendered()
+                    ..self.rendered(action)
                 },
                 _ => return Err(fault.into()),
             },
@@ -136,7 +157,7 @@ impl PreviewDoor {
         };
         engine.event(Event::ActionStarted { title: action.title.clone(), lane: self.lane.clone() });
         self.line(action, previewed, None);
-        self.walk.leave_unwritten(&action.writes, &self.step);
+        self.walk.leave_unwritten(&action.writes, &self.step, may_define(action));
         Ok(Value::String(unknown::handle(&self.step)))
     }
 
@@ -149,14 +170,6 @@ impl PreviewDoor {
 /// Codes of faults that say something is not there.
 const MISSING: [&str; 6] = ["sql.42P01", "sql.42703", "sql.42883", "sql.42704", "sql.3F000", "sql.3D000"];
 
-/// The statements of a change, for a reviewer to read where the server cannot check them yet.
-fn statements(action: &Action) -> Vec<String> {
-    match SqlExec::of(action) {
-        Ok(exec) => exec.statements,
-        Err(_) => SqlAdmin::of(action).map(|admin| vec![admin.sql]).unwrap_or_default(),
-    }
-}
-
 impl Host for PreviewDoor {
     fn perform(&self, action: Action) -> Result<Value, Stop> {
         let resources = action.reads.iter().chain(&action.writes);
@@ -167,15 +180,15 @@ impl Host for PreviewDoor {
         }
         if let Some(step) = unknown::first_in(&action.request) {
             let step = step.to_owned();
-            self.line(&action, Self::rendered(), Some(step.clone()));
-            self.walk.leave_unwritten(&action.writes, &self.step);
+            self.line(&action, self.rendered(&action), Some(step.clone()));
+            self.walk.leave_unwritten(&action.writes, &self.step, may_define(&action));
             return Ok(Value::String(unknown::handle(&step)));
         }
         match action.word.as_str() {
             RecordCheck::WORD => {
                 let check = RecordCheck::of(&action)?;
                 let passed = check.verdict == CheckVerdict::Pass;
-                let mut previewed = Self::rendered();
+                let mut previewed = self.rendered(&action);
                 previewed.level = Level::Read;
                 previewed.value = serde_json::to_value(check.verdict).ok();
                 if !check.detail.is_empty() {
@@ -185,7 +198,7 @@ impl Host for PreviewDoor {
                 return Ok(Value::Bool(passed));
             }
             AskPerson::WORD => {
-                self.line(&action, Self::rendered(), None);
+                self.line(&action, self.rendered(&action), None);
                 return Ok(Value::Bool(true));
             }
             LogLine::WORD => return Ok(Value::Null),
@@ -196,7 +209,7 @@ impl Host for PreviewDoor {
             return self.change(&action);
         }
         if let Some(step) = self.walk.stale(&action.reads) {
-            self.line(&action, Self::rendered(), Some(step.clone()));
+            self.line(&action, self.rendered(&action), Some(step.clone()));
             return Ok(Value::String(unknown::handle(&step)));
         }
         let previewed = self.previewed(&action)?;

@@ -161,7 +161,7 @@ pub(crate) const METHODS: &[Entry] = &[
         word: Word {
             name: ".undo",
             signature: "step(…).undo(|made| …)",
-            summary: "Takes the step back, on `runsheet undo`. `made` is the step's output, or what is recorded of it.",
+            summary: "Takes the step back, on `runsheet undo`. `made` is the step's output; of a step that was cut off, the answer of its last change, or `()` if that gave none.",
             params: &[STEP, param("body", "closure with one parameter or none")],
             errors: &[],
             example: "step(\"on\", || set(true)).undo(|made| set(false));",
@@ -174,7 +174,7 @@ pub(crate) const METHODS: &[Entry] = &[
         word: Word {
             name: ".cleanup",
             signature: "step(…).cleanup(|made| …)",
-            summary: "Runs when the run ends, however it ended, once the step has begun to change anything.",
+            summary: "Runs when the run ends, however it ended, once the step has begun to change anything. `made` is what an undo would be given.",
             params: &[STEP, param("body", "closure with one parameter or none")],
             errors: &[],
             example: "step(\"make\", || make()).cleanup(|made| drop_it(made));",

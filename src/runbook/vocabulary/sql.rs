@@ -133,7 +133,7 @@ fn single(call: &Call<'_>, rendered: Rendered) -> Result<(Statement, Option<Stri
 fn sql_title(statement: &Statement, target: &str) -> String {
     let mut line = String::new();
     for word in statement.sql.split_whitespace() {
-        if line.chars().count() + word.chars().count() > 50 {
+        if line.chars().count() + word.chars().count() > 66 {
             line.push_str(" …");
             break;
         }
