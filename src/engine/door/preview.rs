@@ -238,7 +238,7 @@ impl Host for PreviewDoor {
                 // One lane that cannot be foreseen says nothing about the others.
                 Err(Stop::Halted(Halt::Unknowable { after })) => {
                     // Nor what the rest of it would write.
-                    self.walk.leave_unwritten(&[Resource::world()], &self.step);
+                    self.walk.leave_unwritten(&[Resource::world()], &self.step, true);
                     values.push(Value::String(unknown::handle(&after)));
                 }
                 Err(stop) => return Err(stop),
