@@ -229,13 +229,11 @@ fn touched(run: &Run, step: &str) -> Result<Option<Touched>, Halt> {
                         intended = true;
                         left.insert(key, true);
                     }
-                    Record::Outcome { key, outcome: Outcome::Done { value }, .. } => {
-                        if left.remove(&key).is_some() {
-                            changed = true;
-                            // Its output from before it was reset says more than a single change back then.
-                            if entry.n > from || !finished_once {
-                                made = value;
-                            }
+                    Record::Outcome { key, outcome: Outcome::Done { value }, .. } if left.remove(&key).is_some() => {
+                        changed = true;
+                        // Its output from before it was reset says more than a single change back then.
+                        if entry.n > from || !finished_once {
+                            made = value;
                         }
                     }
                     Record::Outcome { key, word, outcome: Outcome::Failed { fault }, .. } => {
