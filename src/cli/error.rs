@@ -74,7 +74,11 @@ impl From<JournalError> for CliError {
             JournalError::Damaged { .. } => (Verdict::Refused, "runsheet audit verify"),
             _ => (Verdict::Refused, "runsheet doctor"),
         };
-        Self::new(verdict, error.to_string()).next(next)
+        let mut shown = Self::new(verdict, error.to_string()).next(next);
+        if matches!(error, JournalError::Damaged { .. }) {
+            shown.hint = Some("put a good copy of the file back, or move it away: a new journal is begun then".into());
+        }
+        shown
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::Global;
 use super::config::{self, Config};
 use super::error::CliError;
@@ -11,7 +13,7 @@ use super::out::Out;
 use super::show::Terminal;
 use crate::effects::local::SystemClock;
 use crate::effects::{Effects, World};
-use crate::engine::cancel;
+use crate::engine::cancel::{self, Cancel};
 use crate::engine::context::{Engine, Operator};
 use crate::journal::entry::Actor;
 use crate::journal::lease::LockDir;
@@ -132,7 +134,7 @@ impl Project {
         let engine = Engine {
             journal,
             effects: Arc::new(effects),
-            operator: Arc::new(Person { terminal: Arc::clone(&terminal) }),
+            operator: Arc::new(Person { terminal: Arc::clone(&terminal), cancel: cancel.clone() }),
             cancel,
             handle: runtime.handle().clone(),
             actor: actor(),
@@ -189,6 +191,22 @@ pub fn attended() -> bool {
 
 struct Person {
     terminal: Arc<Terminal>,
+    cancel: Cancel,
+}
+
+impl Person {
+    /// Waits for a line at the terminal; false when a signal comes first.
+    fn answered(&self) -> bool {
+        const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        let stdin = std::io::stdin();
+        while !self.cancel.asked() {
+            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&LOOK)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                _ => return true,
+            }
+        }
+        false
+    }
 }
 
 impl Operator for Person {
@@ -202,6 +220,9 @@ impl Operator for Person {
                 let mut stderr = std::io::stderr();
                 let _ = write!(stderr, "{question} {prompt} ");
                 let _ = stderr.flush();
+                if !self.answered() {
+                    return None;
+                }
                 let mut answer = String::new();
                 if !matches!(std::io::stdin().lock().read_line(&mut answer), Ok(read) if read > 0) {
                     return None;

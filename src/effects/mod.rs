@@ -179,11 +179,12 @@ impl Effects {
         self.postgres.pin(target, identity);
     }
 
-    /// Takes the advisory lock of a target for a run, on a session of its own; dropping the answer releases it.
+    /// Takes the advisory lock of a target for a run, or for a runbook of which one is about to begin, on a session of
+    /// its own; dropping the answer releases it.
     ///
     /// Fails with `lock.held`, naming the holder, when another session has it.
-    pub async fn lock(&self, target: &str, run: &RunId) -> Result<HeldLock, Fault> {
-        let lock = postgres::lock::take(&self.postgres, target, run).await;
+    pub async fn lock(&self, target: &str, work: &str) -> Result<HeldLock, Fault> {
+        let lock = postgres::lock::take(&self.postgres, target, work).await;
         lock.map_err(|fault| self.world.vault.redact_fault(fault))
     }
 

@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 
 use super::cancel::{Cancel, Urgency};
 use super::locks::WriteLocks;
-use super::state::State;
+use super::state::{Closure, State};
 use crate::effects::Effects;
-use crate::journal::entry::{Actor, Record};
+use crate::journal::entry::{Actor, Entry, Record};
 use crate::journal::store::{Durability, Journal, JournalError, Lease};
 use crate::model::Value;
 use crate::model::action::{Action, Resource};
@@ -83,8 +83,6 @@ pub struct Run {
     pub script: Arc<dyn Script>,
     /// What its story said when this process took it.
     pub state: State,
-    /// When nothing the server says of an old transaction may be believed.
-    pub world_restored: bool,
     /// Locks on the databases it writes.
     pub locks: Arc<WriteLocks>,
     /// Outputs and durations of the steps done in this process, over those of [`State`].
@@ -93,9 +91,9 @@ pub struct Run {
 
 impl Run {
     /// A run as it was taken from the journal.
-    pub fn new(engine: Engine, lease: Lease, script: Arc<dyn Script>, state: State, world_restored: bool) -> Self {
+    pub fn new(engine: Engine, lease: Lease, script: Arc<dyn Script>, state: State) -> Self {
         let locks = Arc::new(WriteLocks::new(&lease.run));
-        Self { engine, lease, script, state, world_restored, locks, progress: Mutex::default() }
+        Self { engine, lease, script, state, locks, progress: Mutex::default() }
     }
 
     /// Appends a record; without a journal nothing goes on.
@@ -118,7 +116,6 @@ impl Run {
             lease: self.lease.clone(),
             script: Arc::clone(&self.script),
             state,
-            world_restored: self.world_restored,
             locks: Arc::clone(&self.locks),
             progress: Mutex::default(),
         })
@@ -133,6 +130,18 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// How long earlier processes worked on a closure that they did not end well, after entry `after`.
+    pub fn spent(&self, closure: &Closure, after: u64) -> Result<Duration, Halt> {
+        let mut spent = Duration::ZERO;
+        for (began, last) in closure.stints.iter().filter(|(_, last)| *last > after) {
+            let entries = self.engine.journal.raw(&self.lease.run, last - 1, 1).map_err(halt)?;
+            let entry = entries.first().and_then(|raw| serde_json::from_str::<Entry>(&raw.text).ok());
+            // A clock that was set back meanwhile counts as no time.
+            spent += entry.and_then(|entry| (entry.at - began).to_std().ok()).unwrap_or_default();
+        }
+        Ok(spent)
     }
 
     /// The output of a step that is done.

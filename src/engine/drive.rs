@@ -3,11 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-
-use super::context::{Run, halt};
+use super::context::Run;
 use super::door::execute::{Closure, ExecuteDoor};
-use super::state;
+use super::door::probe;
 use super::unwind;
 use super::verdict;
 use crate::journal::entry::{Record, RunState, StepEnd};
@@ -63,9 +61,9 @@ pub fn perform(run: &Arc<Run>) -> Ending {
             return end(&current, stopped, checks);
         }
         match reset(&current, name, step) {
-            Ok(anew) => current = Arc::new(anew),
-            Err(halt) => {
-                stopped.error.stop = halt.into();
+            Ok(anew) => current = anew,
+            Err(inner) => {
+                stopped = inner;
                 return end(&current, stopped, checks);
             }
         }
@@ -104,11 +102,16 @@ pub struct Stopped {
 
 fn steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
     let steps = run.script.declaration().steps.clone();
+    // What earlier processes left frozen, locked or exported must still be so, even if only reads are left.
+    let mut proved = false;
     for (index, spec) in steps.iter().enumerate() {
         let stopped = |error| Stopped { step: spec.name.clone(), error };
         if run.output(&spec.name).is_some() {
             run.engine.event(Event::StepReplayed { step: spec.name.clone() });
             continue;
+        }
+        if !std::mem::replace(&mut proved, true) {
+            probe::prove_holds(run, &spec.name).map_err(|stop| stopped(plain(stop)))?;
         }
         if spec.when && !applies(run, index).map_err(stopped)? {
             run.engine.event(Event::StepSkipped { step: spec.name.clone() });
@@ -150,24 +153,27 @@ pub fn call(
     let spec = run.script.declaration().steps[index].clone();
     let step = spec.name.clone();
     let known = run.state.closure(&step, phase);
-    let earlier = worked_before(run, &known).map_err(|halt| plain(halt.into()))?;
     let started = Record::StepStarted { step: step.clone(), phase };
     run.append(started, Durability::Unsynced).map_err(|halt| plain(halt.into()))?;
+    let spent = run.spent(&known, 0).map_err(|halt| plain(halt.into()))?;
+    // Kills do not lengthen its time; once it failed it is tried anew with all of it, or it could never be resumed.
+    let last_failure = known.failures.last().copied().unwrap_or_default();
+    let used = run.spent(&known, last_failure).map_err(|halt| plain(halt.into()))?;
     let begun = Instant::now();
-    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit).saturating_sub(earlier));
+    let deadline = spec.timeout.map(|limit| begun + Duration::from_secs_f64(limit).saturating_sub(used));
     let closure = Arc::new(Closure {
         run: Arc::clone(run),
         spec,
         phase,
         from: known.from,
-        failed_at: known.failed_at,
+        failures: known.failures,
         deadline,
         checks: Mutex::default(),
     });
     let door = Arc::new(ExecuteDoor::open(&closure, String::new(), None).map_err(|halt| plain(halt.into()))?);
     let called = run.script.call(index, phase, made, Arc::clone(&door) as Arc<dyn Host>);
     let called = called.and_then(|value| door.close().map(|()| value).map_err(|halt| plain(halt.into())));
-    let took = earlier + begun.elapsed();
+    let took = spent + begun.elapsed();
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let checks = closure.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let ended = |end| Record::StepEnded { step: step.clone(), phase, end, took_ms };
@@ -201,35 +207,19 @@ pub fn call(
     }
 }
 
-/// How long earlier processes worked on a closure: each from when it began or went on with it to its last sign of life.
-/// Without it, a restore that was killed once would look quicker than it was.
-fn worked_before(run: &Run, closure: &state::Closure) -> Result<Duration, Halt> {
-    let mut worked = Duration::ZERO;
-    for (begun, next_process) in &closure.attempts {
-        let Some(next_process) = next_process else { continue };
-        let last = run.engine.journal.raw(&run.lease.run, next_process.saturating_sub(2), 1).map_err(halt)?;
-        let last = last.first().and_then(|entry| serde_json::from_str::<Signed>(&entry.text).ok());
-        worked += last.and_then(|last| (last.at - begun).to_std().ok()).unwrap_or_default();
-    }
-    Ok(worked)
-}
-
-/// The part of an entry that says when it was written.
-#[derive(serde::Deserialize)]
-struct Signed {
-    at: DateTime<Utc>,
-}
-
 /// A stop without a place in the runbook.
 pub fn plain(stop: Stop) -> Box<ScriptError> {
     Box::new(ScriptError { stop, shown: String::new() })
 }
 
-/// Goes back to the step that made a hold which broke.
-fn reset(run: &Run, hold: &str, step: &str) -> Result<Run, Halt> {
+/// Goes back to the step that made a hold which broke, once nothing of the steps after it is in doubt or at work.
+fn reset(run: &Run, hold: &str, step: &str) -> Result<Arc<Run>, Stopped> {
+    let stopped = |halt: Halt| Stopped { step: step.to_owned(), error: plain(halt.into()) };
     run.engine.event(Event::Warning(format!("`{hold}` no longer holds: going back to step `{step}`")));
-    run.append(Record::StepReset { step: step.to_owned(), hold: hold.to_owned() }, Durability::Synced)?;
-    run.reread()
+    unwind::settle_doubts(&Arc::new(run.reread().map_err(stopped)?), true)?;
+    let record = Record::StepReset { step: step.to_owned(), hold: hold.to_owned() };
+    run.append(record, Durability::Synced).map_err(stopped)?;
+    run.reread().map(Arc::new).map_err(stopped)
 }
 
 /// Records what stopped a run, and says what that makes of it.

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::cancel::Urgency;
-use super::context::{Run, halt};
+use super::context::{Engine, Run, halt};
 use crate::effects::HeldLock;
 use crate::journal::entry::Record;
 use crate::journal::store::Durability;
 use crate::model::clock::backoff;
-use crate::model::fault::{Fault, FaultClass, Stop};
+use crate::model::event::Event;
+use crate::model::fault::{Fault, FaultClass, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase, RunId};
 
 /// Step name under which the sessions that hold locks stand in the journal.
@@ -40,32 +41,31 @@ impl WriteLocks {
         // Held while proving, so that lanes beside each other do not both take it.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = held.get(&identity) {
-            if engine.wait(Urgency::Hard, lock.prove())?.is_ok() {
-                return Ok(());
-            }
+            let Err(lost) = engine.wait(Urgency::Hard, lock.prove())? else { return Ok(()) };
             held.remove(&identity);
+            // Nobody can say what happened in between, so the story tells that there was a gap.
+            let text = format!("{lost}; it is taken anew, and another run may have been there meanwhile");
+            run.append(Record::Note { text: text.clone() }, Durability::Unsynced)?;
+            engine.event(Event::Warning(text));
         }
-        let lock = self.take(run, target)?;
-        let key = ActionKey { step: STEP.to_owned(), phase: Phase::Perform, lane: target.to_owned(), seq: 1 };
-        run.append(Record::Started { key, attempt: 1, holds: lock.holds() }, Durability::Unsynced)?;
+        let lock = acquire(engine, target, self.run.as_str())?;
+        Self::note(run, target, &lock)?;
         held.insert(identity, Arc::new(lock));
         Ok(())
     }
 
-    fn take(&self, run: &Run, target: &str) -> Result<HeldLock, Stop> {
-        let engine = &run.engine;
-        let mut attempt = 1;
-        loop {
-            match engine.wait(Urgency::Hard, engine.effects.lock(target, &self.run))? {
-                Ok(lock) => return Ok(lock),
-                Err(fault) if attempt < ATTEMPTS && fault.class == FaultClass::Retryable => {
-                    let wait = backoff(Duration::from_millis(200), Duration::from_secs(5), attempt);
-                    engine.pause(Urgency::Soft, wait)?;
-                    attempt += 1;
-                }
-                Err(fault) => return Err(fault.into()),
-            }
-        }
+    /// Takes over a lock that was taken before the run began.
+    pub fn adopt(&self, run: &Run, target: &str, identity: String, lock: HeldLock) -> Result<(), Halt> {
+        run.engine.wait(Urgency::Hard, lock.rename(&self.run))?;
+        Self::note(run, target, &lock)?;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(identity, Arc::new(lock));
+        Ok(())
+    }
+
+    /// Writes down which session holds a lock, so that whoever goes on with the run can end it.
+    fn note(run: &Run, target: &str, lock: &HeldLock) -> Result<(), Halt> {
+        let key = ActionKey { step: STEP.to_owned(), phase: Phase::Perform, lane: target.to_owned(), seq: 1 };
+        run.append(Record::Started { key, attempt: 1, holds: lock.holds() }, Durability::Unsynced).map(drop)
     }
 
     /// Ends the sessions with which earlier processes held this run's locks: they are dead, or their right is gone.
@@ -84,5 +84,21 @@ impl WriteLocks {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes the lock of a target's database for a run, or for a runbook of which one is about to begin.
+pub fn acquire(engine: &Engine, target: &str, work: &str) -> Result<HeldLock, Stop> {
+    let mut attempt = 1;
+    loop {
+        match engine.wait(Urgency::Hard, engine.effects.lock(target, work))? {
+            Ok(lock) => return Ok(lock),
+            Err(fault) if attempt < ATTEMPTS && fault.class == FaultClass::Retryable => {
+                let wait = backoff(Duration::from_millis(200), Duration::from_secs(5), attempt);
+                engine.wait(Urgency::Soft, async move { tokio::time::sleep(wait).await })?;
+                attempt += 1;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
     }
 }

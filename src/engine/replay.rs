@@ -30,6 +30,8 @@ pub struct Recorded {
     pub holds: Option<Value>,
     /// The newest attempt's intent, as an action, and its proof.
     pub intent: Option<(Action, Value)>,
+    /// The entry of that intent; 0 without one.
+    pub intended_at: u64,
     /// The newest attempt's outcome.
     pub outcome: Option<Outcome>,
     /// Its newest entry.
@@ -57,6 +59,7 @@ impl Recorded {
                 let reads = Vec::new();
                 let action = Action { word, request, title, class, reads, writes, probe, timeout: None, at: None };
                 self.intent = Some((action, proof));
+                self.intended_at = entry.n;
             }
             Record::Outcome { attempt, word, title, fingerprint, outcome, .. } => {
                 if attempt > self.attempts {
@@ -77,6 +80,7 @@ impl Recorded {
         self.attempts = attempt;
         self.holds = None;
         self.intent = None;
+        self.intended_at = 0;
         self.outcome = None;
     }
 
@@ -108,6 +112,14 @@ pub struct Lane<'a> {
     pub lane: &'a str,
 }
 
+/// What follows a lane's last change before a failure is done anew: records at or behind a place are left out if
+/// they are older than that failure.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    place: u64,
+    failed_at: u64,
+}
+
 /// Walks through a lane's records in order.
 #[derive(Debug)]
 pub struct Cursor {
@@ -115,35 +127,47 @@ pub struct Cursor {
     /// The newest entry fetched; the next page begins after it.
     after: u64,
     exhausted: bool,
-    /// Records at or behind this place that are older than the given entry are done anew.
-    anew: Option<(u64, u64)>,
+    /// One for each failure of the closure.
+    anew: Vec<Cut>,
     last_seq: u64,
 }
 
 impl Cursor {
-    /// A cursor over the records after entry `from`. After a failure at entry `failed_at`, what followed the
-    /// lane's last change is left out, so that it is read, checked or tried anew.
-    pub fn open(
-        journal: &dyn Journal,
-        lane: &Lane<'_>,
-        from: u64,
-        failed_at: Option<u64>,
-    ) -> Result<Self, JournalError> {
-        let plain = || Self { entries: VecDeque::new(), after: from, exhausted: false, anew: None, last_seq: 0 };
-        let Some(failed_at) = failed_at else { return Ok(plain()) };
-        let mut scan = plain();
-        let mut settled = 0;
-        while let Some(recorded) = scan.next(journal, lane)? {
-            if recorded.settles || recorded.in_doubt() || recorded.n > failed_at {
-                settled = recorded.seq;
-            }
-        }
-        Ok(Self { anew: Some((settled + 1, failed_at)), ..plain() })
+    /// A cursor over the records after entry `from`. For each entry in `failures`, at which the closure ended with a
+    /// failure, what followed the lane's last change before it is left out, so that it is read, checked or tried anew.
+    pub fn open(journal: &dyn Journal, lane: &Lane<'_>, from: u64, failures: &[u64]) -> Result<Self, JournalError> {
+        let plain = || Self { entries: VecDeque::new(), after: from, exhausted: false, anew: Vec::new(), last_seq: 0 };
+        let anew = if failures.is_empty() { Vec::new() } else { plain().cuts(journal, lane, failures)? };
+        Ok(Self { anew, ..plain() })
     }
 
-    /// The next recorded action, or `None` at the end of what is recorded.
-    pub fn next(&mut self, journal: &dyn Journal, lane: &Lane<'_>) -> Result<Option<Recorded>, JournalError> {
-        let mut recorded: Option<Recorded> = None;
+    /// Where each failure sends the lane back to.
+    fn cuts(mut self, journal: &dyn Journal, lane: &Lane<'_>, failures: &[u64]) -> Result<Vec<Cut>, JournalError> {
+        let mut cuts = Vec::with_capacity(failures.len());
+        let mut failures = failures.iter().copied().peekable();
+        let stays = |recorded: &Recorded| recorded.settles || recorded.in_doubt();
+        // The last settled action of those that cannot change any more, and the action being read.
+        let mut settled = 0;
+        let mut current: Option<Recorded> = None;
+        loop {
+            let entry = self.fetch(journal, lane)?;
+            let n = entry.as_ref().map_or(u64::MAX, |entry| entry.n);
+            while let Some(failed_at) = failures.next_if(|failed_at| *failed_at < n) {
+                let last = current.as_ref().filter(|recorded| stays(recorded)).map_or(settled, |recorded| recorded.seq);
+                cuts.push(Cut { place: last + 1, failed_at });
+                current = current.filter(|recorded| recorded.seq <= last);
+            }
+            let Some(entry) = entry else { return Ok(cuts) };
+            let seq = place(&entry);
+            if let Some(before) = current.take_if(|recorded| recorded.seq != seq).filter(stays) {
+                settled = before.seq;
+            }
+            current.get_or_insert_with(|| Recorded { seq, ..Recorded::default() }).absorb(entry);
+        }
+    }
+
+    /// The next entry that counts.
+    fn fetch(&mut self, journal: &dyn Journal, lane: &Lane<'_>) -> Result<Option<Entry>, JournalError> {
         loop {
             if self.entries.is_empty() && !self.exhausted {
                 let page = journal.lane(lane.run, lane.step, lane.phase, lane.lane, self.after, PAGE)?;
@@ -153,19 +177,25 @@ impl Cursor {
                 }
                 self.entries.extend(page);
             }
-            let Some(entry) = self.entries.front() else { return Ok(recorded) };
-            let seq = entry.record.key().map_or(0, |key| key.seq);
-            if self.anew.is_some_and(|(from, before)| seq >= from && entry.n < before) {
-                self.entries.pop_front();
-                continue;
+            let Some(entry) = self.entries.pop_front() else { return Ok(None) };
+            let seq = place(&entry);
+            if !self.anew.iter().any(|cut| seq >= cut.place && entry.n < cut.failed_at) {
+                return Ok(Some(entry));
             }
+        }
+    }
+
+    /// The next recorded action, or `None` at the end of what is recorded.
+    pub fn next(&mut self, journal: &dyn Journal, lane: &Lane<'_>) -> Result<Option<Recorded>, JournalError> {
+        let mut recorded: Option<Recorded> = None;
+        while let Some(entry) = self.fetch(journal, lane)? {
+            let seq = place(&entry);
             match &mut recorded {
-                Some(known) if known.seq != seq => return Ok(recorded),
-                Some(known) => {
-                    if let Some(entry) = self.entries.pop_front() {
-                        known.absorb(entry);
-                    }
+                Some(known) if known.seq != seq => {
+                    self.entries.push_front(entry);
+                    break;
                 }
+                Some(known) => known.absorb(entry),
                 None => {
                     if seq <= self.last_seq {
                         return Err(JournalError::Damaged {
@@ -174,9 +204,17 @@ impl Cursor {
                         });
                     }
                     self.last_seq = seq;
-                    recorded = Some(Recorded { seq, ..Recorded::default() });
+                    let mut begun = Recorded { seq, ..Recorded::default() };
+                    begun.absorb(entry);
+                    recorded = Some(begun);
                 }
             }
         }
+        Ok(recorded)
     }
+}
+
+/// The place in its lane of the action that an entry is about.
+fn place(entry: &Entry) -> u64 {
+    entry.record.key().map_or(0, |key| key.seq)
 }

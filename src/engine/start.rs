@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::cancel::Urgency;
 use super::context::{Engine, Run, step_names};
-use super::locks::WriteLocks;
+use super::locks::{self, WriteLocks};
 use super::state::State;
+use crate::effects::HeldLock;
 use crate::journal::entry::{FORMAT, RunStarted, SecretSource, TargetSeen};
 use crate::journal::lease::{LockDir, RunLock, TargetLock};
 use crate::journal::store::{JournalError, RunSummary};
@@ -135,7 +136,7 @@ pub fn identify(
 }
 
 /// Begins a run: every refusal comes before its first entry.
-pub fn begin(engine: &Engine, locks: &LockDir, beginning: Beginning) -> Result<Held, StartError> {
+pub fn begin(engine: &Engine, host_locks: &LockDir, beginning: Beginning) -> Result<Held, StartError> {
     let declaration = beginning.script.declaration();
     refuse_changed_text(engine, declaration, &beginning.digest)?;
     let targets = identify(engine, declaration, &beginning.params, &beginning.labels)?;
@@ -149,13 +150,23 @@ pub fn begin(engine: &Engine, locks: &LockDir, beginning: Beginning) -> Result<H
         keys.dedup();
         keys
     };
-    let target_locks = lock_targets(locks, &locked, &declaration.name)?;
-    for other in engine.journal.runs()? {
-        if !other.state.finished() && other.started.locks.iter().any(|key| locked.contains(key)) {
-            let why = format!("run {} of `{}` is unfinished and keeps the lock", other.run, other.started.runbook);
-            return Err(StartError::Locked { why, run: Some(other.run) });
-        }
+    let kept = |state: &str| -> Result<Option<StartError>, StartError> {
+        let mut runs = engine.journal.runs()?.into_iter().filter(|run| !run.state.finished());
+        let other = runs.find(|other| other.started.locks.iter().any(|key| locked.contains(key)));
+        Ok(other.map(|other| {
+            let why = format!("run {} of `{}` is {state} and keeps the lock", other.run, other.started.runbook);
+            StartError::Locked { why, run: Some(other.run) }
+        }))
+    };
+    let target_locks = match lock_targets(host_locks, &locked, &declaration.name) {
+        Err(locked @ StartError::Locked { .. }) => return Err(kept("at work")?.unwrap_or(locked)),
+        answer => answer?,
+    };
+    if let Some(other) = kept("unfinished")? {
+        return Err(other);
     }
+    // Before the first entry: a run that another machine refuses never was.
+    let databases = lock_databases(engine, &targets, &locked, &declaration.name)?;
     let started = RunStarted {
         format: FORMAT,
         program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,12 +185,12 @@ pub fn begin(engine: &Engine, locks: &LockDir, beginning: Beginning) -> Result<H
         by: engine.actor.clone(),
     };
     let lease = engine.journal.create(started.clone(), engine.now())?;
-    let run_lock = locks.try_run(&lease.run)?;
+    let run_lock = host_locks.try_run(&lease.run)?;
     let story = engine.journal.story(&lease.run)?;
     let script = beginning.script;
     let state = State::of(&story, &step_names(&*script)).ok_or_else(|| JournalError::NoSuchRun(lease.run.clone()))?;
-    let run = Arc::new(Run::new(engine.clone(), lease, script, state, false));
-    lock_databases(&run)?;
+    let run = Arc::new(Run::new(engine.clone(), lease, script, state));
+    adopt(&run, databases)?;
     Ok(Held { run, _run_lock: run_lock, _target_locks: target_locks })
 }
 
@@ -189,12 +200,10 @@ pub struct Taking<'a> {
     pub summary: &'a RunSummary,
     /// The runbook, loaded from the text that the run keeps.
     pub script: Arc<dyn Script>,
-    /// `resume`, `undo` or `abandon`.
+    /// `resume`, [`super::state::WORLD_RESTORED`], `undo` or `abandon`.
     pub command: &'a str,
     /// Whether a process that still holds it is to lose it.
     pub take_over: bool,
-    /// Whether nothing a server says of an old transaction may be believed.
-    pub world_restored: bool,
 }
 
 /// Goes on with a run in this process. Whoever had it before is refused its next entry.
@@ -214,9 +223,10 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
     let lease = engine.journal.take(run, engine.actor.clone(), taking.command, engine.now())?;
     let story = engine.journal.story(run)?;
     let state = State::of(&story, &step_names(&*taking.script)).ok_or_else(|| JournalError::NoSuchRun(run.clone()))?;
-    let run = Arc::new(Run::new(engine.clone(), lease, taking.script, state, taking.world_restored));
+    let run = Arc::new(Run::new(engine.clone(), lease, taking.script, state));
     WriteLocks::end_earlier(&run)?;
-    lock_databases(&run)?;
+    let started = &run.state.started;
+    adopt(&run, lock_databases(engine, &started.targets, &started.locks, run.lease.run.as_str())?)?;
     Ok(Held { run, _run_lock: run_lock, _target_locks: target_locks })
 }
 
@@ -235,22 +245,40 @@ fn lock_targets(locks: &LockDir, keys: &[String], work: &str) -> Result<Vec<Targ
     Ok(held)
 }
 
+/// An advisory lock, by the target that it was taken through and the identity of its database.
+type DatabaseLock = (String, String, HeldLock);
+
 /// Takes the advisory lock of every locked database where that is possible now; a pooled endpoint can only be read.
-fn lock_databases(run: &Arc<Run>) -> Result<(), StartError> {
-    for (name, seen) in &run.state.started.targets {
-        if !run.state.started.locks.contains(&seen.identity.key()) {
+fn lock_databases(
+    engine: &Engine,
+    targets: &BTreeMap<String, TargetSeen>,
+    locked: &[String],
+    work: &str,
+) -> Result<Vec<DatabaseLock>, StartError> {
+    let mut held: Vec<DatabaseLock> = Vec::new();
+    for (name, seen) in targets {
+        let identity = seen.identity.key();
+        if !locked.contains(&identity) || held.iter().any(|(_, known, _)| *known == identity) {
             continue;
         }
-        match run.locks.prove(run, name) {
-            Ok(()) => {}
+        match locks::acquire(engine, name, work) {
+            Ok(lock) => held.push((name.clone(), identity, lock)),
             Err(Stop::Failed(fault)) if fault.code == "lock.held" => return Err(Stop::Failed(fault).into()),
             Err(Stop::Failed(fault)) => {
                 if fault.class != FaultClass::Fatal {
-                    run.engine.event(Event::Warning(format!("`{name}` could not be locked yet: {fault}")));
+                    engine.event(Event::Warning(format!("`{name}` could not be locked yet: {fault}")));
                 }
             }
             Err(stop) => return Err(stop.into()),
         }
+    }
+    Ok(held)
+}
+
+/// Hands the locks to the run.
+fn adopt(run: &Arc<Run>, databases: Vec<DatabaseLock>) -> Result<(), StartError> {
+    for (target, identity, lock) in databases {
+        run.locks.adopt(run, &target, identity, lock)?;
     }
     Ok(())
 }

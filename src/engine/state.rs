@@ -19,12 +19,16 @@ pub struct Closure {
     pub end: Option<StepEnd>,
     /// How long it took, in milliseconds, once ended.
     pub took_ms: u64,
+    /// When a process began it, while that process works on it.
+    began: Option<DateTime<Utc>>,
+    /// Earlier work on it that did not end it: when it began, and the entry that was the last of it.
+    pub stints: Vec<(DateTime<Utc>, u64)>,
     /// Only records of actions after this entry count.
     pub from: u64,
-    /// The entry of its newest failure: what follows its last change before that is done anew.
-    pub failed_at: Option<u64>,
-    /// When each process began it or went on with it, and the entry with which the next process took the run.
-    pub attempts: Vec<(DateTime<Utc>, Option<u64>)>,
+    /// What it answered before it was reset.
+    pub earlier: Option<Value>,
+    /// The entries at which it failed: what followed its last change before each is done anew.
+    pub failures: Vec<u64>,
 }
 
 impl Closure {
@@ -44,7 +48,12 @@ pub struct State {
     decisions: BTreeMap<ActionKey, (u64, Answer)>,
     /// `undo` or `abandon`, once the run only goes back.
     pub unwinding: Option<String>,
+    /// The newest entry at which somebody said that the world was put back to an earlier state.
+    pub restored_at: u64,
 }
+
+/// What `run_resumed` gives as its command once the world was put back to an earlier state.
+pub const WORLD_RESTORED: &str = "resume --world-restored";
 
 impl State {
     /// Reads the story of a run; `order` names its steps in order, for resets.
@@ -55,6 +64,7 @@ impl State {
             closures: BTreeMap::new(),
             decisions: BTreeMap::new(),
             unwinding: None,
+            restored_at: 0,
         };
         for entry in story {
             state.apply(entry, order);
@@ -67,19 +77,21 @@ impl State {
             Record::StepStarted { step, phase } => {
                 let closure = self.closure_mut(step, *phase);
                 closure.started = true;
-                closure.attempts.push((entry.at, None));
+                closure.began = Some(entry.at);
             }
-            Record::RunResumed { .. } => {
-                for closure in self.closures.values_mut().filter(|closure| !closure.ended_well()) {
-                    if let Some((_, next @ None)) = closure.attempts.last_mut() {
-                        *next = Some(entry.n);
-                    }
+            Record::RunEnded { .. } => self.put_down(entry.n),
+            Record::RunResumed { command, .. } => {
+                self.put_down(entry.n - 1);
+                if command == WORLD_RESTORED {
+                    self.restored_at = entry.n;
                 }
             }
             Record::StepEnded { step, phase, end, took_ms } => {
                 let closure = self.closure_mut(step, *phase);
+                let began = closure.began.take();
                 if matches!(end, StepEnd::Failed { .. }) {
-                    closure.failed_at = Some(entry.n);
+                    closure.stints.extend(began.map(|began| (began, entry.n)));
+                    closure.failures.push(entry.n);
                 }
                 closure.end = Some(end.clone());
                 closure.took_ms = *took_ms;
@@ -87,7 +99,12 @@ impl State {
             Record::StepReset { step, .. } => {
                 for later in order.iter().skip_while(|name| *name != step) {
                     for phase in [Phase::When, Phase::Perform] {
-                        *self.closure_mut(later, phase) = Closure { from: entry.n, ..Closure::default() };
+                        let closure = self.closure_mut(later, phase);
+                        let earlier = match closure.end.take() {
+                            Some(StepEnd::Done { output, .. }) => Some(output),
+                            _ => closure.earlier.take(),
+                        };
+                        *closure = Closure { from: entry.n, earlier, ..Closure::default() };
                     }
                 }
             }
@@ -96,6 +113,13 @@ impl State {
             }
             Record::Unwinding { command, .. } => self.unwinding = Some(command.clone()),
             _ => {}
+        }
+    }
+
+    /// Nobody works on the run after entry `last`.
+    fn put_down(&mut self, last: u64) {
+        for closure in self.closures.values_mut() {
+            closure.stints.extend(closure.began.take().map(|began| (began, last)));
         }
     }
 

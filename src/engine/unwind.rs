@@ -1,20 +1,36 @@
 //! Going back: undo, cleanup and abandon.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cancel::Urgency;
 use super::context::{Run, halt};
 use super::door::settle;
 use super::drive::{self, Ending, Stopped, plain};
 use super::replay::{Cursor, Lane, Recorded};
-use crate::effects::{Doubt, Resolution};
+use super::state::Closure;
+use crate::effects::{Done, Doubt, Resolution};
 use crate::journal::entry::{Answer, Entry, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
 use crate::model::event::Event;
-use crate::model::fault::{Halt, Stop};
+use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase};
+use crate::model::request::{Request, SqlExec};
 use crate::model::script::Script;
 use crate::model::verdict::{Check, Verdict};
+
+/// Code of the fault of a change of which going back found out that it was not made.
+const NOT_DONE: &str = "not-done";
+
+/// Goes on with a run in its direction: once it went back it only goes back.
+pub fn go_on(run: &Arc<Run>) -> Ending {
+    match run.state.unwinding.as_deref() {
+        None => drive::perform(run),
+        Some("undo") => undo(run, "resumed"),
+        Some(_) => abandon(run, "resumed"),
+    }
+}
 
 /// Takes a run back, step by step, newest first, then cleans up.
 pub fn undo(run: &Arc<Run>, why: &str) -> Ending {
@@ -41,8 +57,25 @@ pub fn passed_point_of_no_return(script: &dyn Script, story: &[Entry]) -> Option
     Some((past.name.clone(), past.point_of_no_return.clone()?))
 }
 
+fn refuse_past_return(run: &Run) -> Result<(), Stop> {
+    let story = run.engine.journal.story(&run.lease.run).map_err(halt)?;
+    match passed_point_of_no_return(&*run.script, &story) {
+        None => Ok(()),
+        Some((step, why)) => {
+            let message = format!("the run is past its point of no return, step `{step}`: {why}");
+            Err(Fault::fatal("undo.too-late", message).hinted("resume it, or abandon it and mend by hand").into())
+        }
+    }
+}
+
 fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending {
     let mut checks = run.state.checks();
+    // Looked at again now that nobody else works on the run: it may have come past that point since it was asked.
+    if state == RunState::Undone
+        && let Err(stop) = refuse_past_return(run)
+    {
+        return drive::end(run, Stopped { step: command.to_owned(), error: plain(stop) }, checks);
+    }
     let noted = match &run.state.unwinding {
         Some(already) if already == command => Ok(()),
         _ => {
@@ -76,17 +109,16 @@ fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending 
 }
 
 /// Settles every action that the interrupted steps left in doubt. Where `strict`, what stays unknown stops the run.
-fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
+pub fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
     for spec in &run.script.declaration().steps {
         let stopped = |stop: Stop| Stopped { step: spec.name.clone(), error: plain(stop) };
-        for phase in [Phase::When, Phase::Perform] {
+        // An undo that was cut off settles its own doubts, unless it is given up.
+        for phase in [Phase::When, Phase::Perform, Phase::Undo].into_iter().take(if strict { 2 } else { 3 }) {
             let closure = run.state.closure(&spec.name, phase);
             if !closure.started || closure.ended_well() {
                 continue;
             }
-            for (lane, recorded) in
-                in_lanes(run, &spec.name, phase, closure.from).map_err(|halt| stopped(halt.into()))?
-            {
+            for (lane, recorded) in in_lanes(run, &spec.name, phase, &closure).map_err(|halt| stopped(halt.into()))? {
                 if recorded.in_doubt() {
                     let key = ActionKey { step: spec.name.clone(), phase, lane, seq: recorded.seq };
                     settle_one(run, key, &recorded, strict).map_err(stopped)?;
@@ -99,18 +131,28 @@ fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
 
 fn settle_one(run: &Arc<Run>, key: ActionKey, recorded: &Recorded, strict: bool) -> Result<(), Stop> {
     let Some((action, proof)) = &recorded.intent else {
-        // Nothing was intended yet: only what the attempt held may still be at work, and it cannot take effect.
+        // Nothing was intended yet: what the attempt held cannot take effect, but may still be in the way. The supervisor
+        // of a command that was not begun has gone with its engine; a server session may still be busy.
+        if let Some(holds) = recorded.holds.as_ref().filter(|holds| holds.get("backend_start").is_some()) {
+            let ended = run.engine.wait(Urgency::Hard, run.engine.effects.end_holder(holds))?;
+            if let Err(fault) = ended {
+                run.engine.event(Event::Warning(format!("what an attempt left could not be ended: {fault}")));
+            }
+        }
         return Ok(());
     };
-    if let Some(Answer::Done { .. } | Answer::NotDone) = run.state.decision(&key, recorded.n) {
-        return Ok(());
-    }
     let doubt = Doubt { holds: recorded.holds.clone(), proof: Some(proof.clone()) };
-    let outcome = match settle::resolve(run, &key, recorded.attempts, action, &doubt)? {
-        Resolution::Done(done) => Outcome::Done { value: done.value },
-        Resolution::NotDone => {
-            Outcome::Failed { fault: crate::model::fault::Fault::fatal("not-done", "it was cut off and not done") }
+    let outcome = match run.state.decision(&key, recorded.n) {
+        Some(Answer::Done { output }) => Resolution::Done(Done { value: output.clone(), rows: None }),
+        Some(Answer::NotDone) => Resolution::NotDone,
+        _ => {
+            let believed = recorded.intended_at > run.state.restored_at;
+            settle::resolve(run, &key, recorded.attempts, action, &doubt, believed)?
         }
+    };
+    let outcome = match outcome {
+        Resolution::Done(done) => Outcome::Done { value: done.value },
+        Resolution::NotDone => Outcome::Failed { fault: Fault::fatal(NOT_DONE, "it was cut off and not done") },
         Resolution::Unknown(why) if strict => {
             return Err(Halt::InDoubt { key, action: action.title.clone(), why }.into());
         }
@@ -138,12 +180,12 @@ fn settle_one(run: &Arc<Run>, key: ActionKey, recorded: &Recorded, strict: bool)
 }
 
 /// The newest record of every lane of a closure.
-fn in_lanes(run: &Run, step: &str, phase: Phase, from: u64) -> Result<Vec<(String, Recorded)>, Halt> {
+fn in_lanes(run: &Run, step: &str, phase: Phase, closure: &Closure) -> Result<Vec<(String, Recorded)>, Halt> {
     let journal = &*run.engine.journal;
     let mut newest = Vec::new();
-    for name in journal.lanes(&run.lease.run, step, phase, "", from).map_err(halt)? {
+    for name in journal.lanes(&run.lease.run, step, phase, "", closure.from).map_err(halt)? {
         let lane = Lane { run: &run.lease.run, step, phase, lane: &name };
-        let mut cursor = Cursor::open(journal, &lane, from, None).map_err(halt)?;
+        let mut cursor = Cursor::open(journal, &lane, closure.from, &closure.failures).map_err(halt)?;
         let mut last = None;
         while let Some(recorded) = cursor.next(journal, &lane).map_err(halt)? {
             last = Some(recorded);
@@ -153,26 +195,64 @@ fn in_lanes(run: &Run, step: &str, phase: Phase, from: u64) -> Result<Vec<(Strin
     Ok(newest)
 }
 
-/// Whether a step began to change something, and what is recorded of its output.
-fn touched(run: &Run, step: &str) -> Result<Option<Value>, Halt> {
-    if let Some(output) = run.output(step) {
-        return Ok(Some(output));
+/// What a step has done that going back must know of.
+struct Touched {
+    /// Its output, or what its last change answered, or null where that is not known.
+    made: Value,
+    /// Whether something was done, or may have been: not when every change is known to have left nothing.
+    changed: bool,
+}
+
+/// What a step began to change, if it did: all of it counts, even what it did before a hold broke and it was reset.
+fn touched(run: &Run, step: &str) -> Result<Option<Touched>, Halt> {
+    const PAGE: usize = 512;
+    if let Some(made) = run.output(step) {
+        return Ok(Some(Touched { made, changed: true }));
     }
     let journal = &*run.engine.journal;
-    let from = run.state.closure(step, Phase::Perform).from;
-    let mut made = None;
-    for name in journal.lanes(&run.lease.run, step, Phase::Perform, "", from).map_err(halt)? {
-        let lane = Lane { run: &run.lease.run, step, phase: Phase::Perform, lane: &name };
-        let mut cursor = Cursor::open(journal, &lane, from, None).map_err(halt)?;
-        while let Some(recorded) = cursor.next(journal, &lane).map_err(halt)? {
-            match (&recorded.intent, recorded.outcome) {
-                (Some(_), Some(Outcome::Done { value })) => made = Some(value),
-                (Some(_), _) => made = made.or(Some(Value::Null)),
-                (None, _) => {}
+    let Closure { from, earlier, .. } = run.state.closure(step, Phase::Perform);
+    let finished_once = earlier.is_some();
+    let mut changed = earlier.is_some();
+    let mut intended = changed;
+    let mut made = earlier.unwrap_or_default();
+    // Actions that are not known to be done, and whether they may have left something.
+    let mut left: BTreeMap<ActionKey, bool> = BTreeMap::new();
+    for name in journal.lanes(&run.lease.run, step, Phase::Perform, "", 0).map_err(halt)? {
+        let mut after = 0;
+        loop {
+            let page = journal.lane(&run.lease.run, step, Phase::Perform, &name, after, PAGE).map_err(halt)?;
+            let full = page.len() == PAGE;
+            after = page.last().map_or(after, |entry| entry.n);
+            for entry in page {
+                match entry.record {
+                    Record::Intent { key, .. } => {
+                        intended = true;
+                        left.insert(key, true);
+                    }
+                    Record::Outcome { key, outcome: Outcome::Done { value }, .. } => {
+                        if left.remove(&key).is_some() {
+                            changed = true;
+                            // Its output from before it was reset says more than a single change back then.
+                            if entry.n > from || !finished_once {
+                                made = value;
+                            }
+                        }
+                    }
+                    Record::Outcome { key, word, outcome: Outcome::Failed { fault }, .. } => {
+                        // A transaction that failed left nothing; of a command nobody knows how far it came.
+                        let nothing = word == SqlExec::WORD || fault.code == NOT_DONE;
+                        left.entry(key).and_modify(|left| *left = !nothing);
+                    }
+                    _ => {}
+                }
+            }
+            if !full {
+                break;
             }
         }
     }
-    Ok(made)
+    changed |= left.values().any(|left| *left);
+    Ok(intended.then_some(Touched { made, changed }))
 }
 
 fn undo_steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
@@ -200,7 +280,12 @@ fn unwind_one(run: &Arc<Run>, index: usize, phase: Phase, checks: &mut Vec<Check
     if matches!(run.state.closure(&spec.name, phase).end, Some(StepEnd::Done { .. })) {
         return Ok(());
     }
-    let Some(made) = touched(run, &spec.name).map_err(|halt| stopped(plain(halt.into())))? else { return Ok(()) };
+    let Some(Touched { made, changed }) = touched(run, &spec.name).map_err(|halt| stopped(plain(halt.into())))? else {
+        return Ok(());
+    };
+    if phase == Phase::Undo && !changed {
+        return Ok(());
+    }
     let what = if phase == Phase::Undo { "undo" } else { "cleanup" };
     run.engine.event(Event::Unwinding { step: spec.name.clone(), what });
     let (_, _, recorded) = drive::call(run, index, phase, Some(&made)).map_err(stopped)?;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::entry::{Entry, Record, RunState};
+use super::one_pass;
 use super::store::{JournalError, RawEntry, RunSummary};
 use crate::model::digest;
 use crate::model::ids::{ActionKey, RunId};
@@ -76,14 +77,18 @@ impl Link {
 
 /// An entry as it is stored: its canonical text, the digest of it, and where a store files it.
 pub fn seal(entry: &Entry) -> Result<RawEntry, JournalError> {
-    let text = digest::canonical(entry);
-    let link = Link::read(&text).map_err(|error| damaged(&entry.run, entry.n, &error))?;
+    let whole = serde_json::to_value(entry).map_err(|error| damaged(&entry.run, entry.n, &error))?;
+    let link = Link::deserialize(&whole).map_err(|error| damaged(&entry.run, entry.n, &error))?;
+    let text = digest::canonical_text(&whole);
     Ok(RawEntry { n: entry.n, hash: digest::of_bytes(text.as_bytes()), index: Some(link.index()), text })
 }
 
 /// An entry read back from its text.
 pub fn open(run: &RunId, n: u64, text: &str) -> Result<Entry, JournalError> {
-    serde_json::from_str(text).map_err(|error| damaged(run, n, &error))
+    match one_pass::read(text) {
+        Some(entry) => Ok(entry),
+        None => serde_json::from_str(text).map_err(|error| damaged(run, n, &error)),
+    }
 }
 
 /// Text that is not an entry.

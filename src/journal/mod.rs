@@ -9,5 +9,6 @@ pub mod entry;
 pub mod export;
 pub mod lease;
 pub mod memory;
+mod one_pass;
 pub mod sqlite;
 pub mod store;

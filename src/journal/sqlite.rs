@@ -10,6 +10,7 @@
 mod error;
 mod schema;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,8 @@ const PLACE_BITS: u32 = 40;
 /// A journal in one SQLite file.
 pub struct SqliteJournal {
     path: PathBuf,
+    /// Device and inode of the file that was opened.
+    file: (u64, u64),
     writer: Mutex<Writer>,
 }
 
@@ -56,7 +59,12 @@ impl SqliteJournal {
     /// [`JournalError::Storage`] when the file cannot be opened.
     pub fn open(path: &Path, program_version: &str) -> Result<Self, JournalError> {
         let connection = schema::open(path, program_version)?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(Writer { connection, durability: Durability::Synced }) })
+        let file = file_at(path).map_err(|why| JournalError::Storage { path: path.display().to_string(), why })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            writer: Mutex::new(Writer { connection, durability: Durability::Synced }),
+        })
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -70,6 +78,7 @@ impl SqliteJournal {
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
     ) -> Result<T, JournalError> {
         let mut writer = self.writer();
+        self.refuse_moved()?;
         let done = writer.set(durability).map_err(Refusal::from).and_then(|()| {
             let transaction = writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = work(&transaction)?;
@@ -77,6 +86,18 @@ impl SqliteJournal {
             Ok(answer)
         });
         done.map_err(|refusal| refusal.at(&self.path))
+    }
+
+    /// SQLite would go on writing to a file that was deleted or replaced, where nobody will ever find it.
+    fn refuse_moved(&self) -> Result<(), JournalError> {
+        let moved = |why: String| JournalError::Storage { path: self.path.display().to_string(), why };
+        match file_at(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            Ok(_) => {
+                Err(moved("another file was put in its place while this process used it; put the old one back".into()))
+            }
+            Err(why) => Err(moved(format!("it is gone, though this process uses it; put it back: {why}"))),
+        }
     }
 
     /// Runs `work` on the connection; each statement sees one state of the file.
@@ -243,7 +264,9 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text from entry indexed by action
                        where run = ?1 and step = ?2 and phase = ?3 and lane = ?4 and id > ?5 order by id limit ?6";
-            entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])
+            let page =
+                entries(connection, run, sql, params![no, step, phase.as_str(), lane, place(no, after), count(limit)])?;
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
 
@@ -275,7 +298,7 @@ impl Journal for SqliteJournal {
             let no = number(connection, run)?;
             let sql = "select id, text, hash, kind, step, phase, lane, seq from entry
                        where id > ?1 and id < ?2 and +run = ?4 order by id limit ?3";
-            all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
+            let page = all(connection, sql, params![place(no, after), place(no + 1, 0), count(limit), no], |row| {
                 // Damage must reach the audit, not stop it.
                 let index = Index {
                     kind: lenient(row, 3)?.unwrap_or_default(),
@@ -286,9 +309,15 @@ impl Journal for SqliteJournal {
                 };
                 let text = lenient(row, 1)?.unwrap_or_default();
                 Ok(RawEntry { n: n_of(row)?, text, hash: lenient(row, 2)?.unwrap_or_default(), index: Some(index) })
-            })
+            })?;
+            Ok(ascending(run, after, page, |entry| entry.n)?)
         })
     }
+}
+
+/// Which file lies at `path` now.
+fn file_at(path: &Path) -> Result<(u64, u64), String> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino())).map_err(|error| error.to_string())
 }
 
 /// The id of the `n`th entry of the project's `no`th run.
@@ -395,6 +424,19 @@ fn entries(connection: &Connection, run: &RunId, sql: &str, params: impl Params)
         found.push(chain::open(run, n, &text)?);
     }
     Ok(found)
+}
+
+/// The part of a page that goes on behind `after` in rising order. A damaged file may answer with the same page for ever,
+/// and whoever reads page by page would never end: when nothing of a page goes on, it is refused.
+fn ascending<T>(run: &RunId, after: u64, mut page: Vec<T>, n_of: impl Fn(&T) -> u64) -> Result<Vec<T>, JournalError> {
+    let mut last = after;
+    let rising = page.iter().take_while(|entry| std::mem::replace(&mut last, n_of(entry)) < n_of(entry)).count();
+    if rising == 0 && !page.is_empty() {
+        let why = "the file answers with entries out of their order; keep a copy, and restore it from a backup";
+        return Err(JournalError::Damaged { place: format!("run {run}, behind entry {after}"), why: why.into() });
+    }
+    page.truncate(rising);
+    Ok(page)
 }
 
 fn one<T>(

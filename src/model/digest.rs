@@ -4,6 +4,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::Value;
+
 /// The digest of bytes.
 pub fn of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
@@ -16,8 +18,11 @@ pub fn of_value(value: &impl Serialize) -> String {
 
 /// A value as canonical JSON: object keys sorted, no spaces.
 pub fn canonical(value: &impl Serialize) -> String {
-    // `serde_json::Map` is a B-tree, so a passage through `Value` sorts every object.
-    let value = serde_json::to_value(value).unwrap_or_default();
+    canonical_text(&serde_json::to_value(value).unwrap_or_default())
+}
+
+/// The same of what is a [`Value`] already: `serde_json::Map` is a B-tree, so that every object in it is sorted.
+pub fn canonical_text(value: &Value) -> String {
     value.to_string()
 }
 
@@ -30,9 +35,7 @@ pub fn keyed(key: &[u8], bytes: &[u8]) -> String {
 
 /// Bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

@@ -259,6 +259,12 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    // Each case makes a project of its own.
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn garbage_in_any_column_is_a_finding_and_no_panic(n in 1..=ENTRIES, column in 0usize..6, garbage in any::<Vec<u8>>()) {
         let (folder, journal) = project();

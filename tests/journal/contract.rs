@@ -1,13 +1,16 @@
 //! What every store does: written once, run on each.
 
 use runsheet::journal::chain;
-use runsheet::journal::entry::{Answer, Record, RunState};
+use runsheet::journal::entry::{Answer, Outcome, Record, RunState};
 use runsheet::journal::memory::MemoryJournal;
 use runsheet::journal::sqlite::SqliteJournal;
 use runsheet::journal::store::{Durability, Journal, JournalError};
 use runsheet::model::digest;
+use runsheet::model::fault::Fault;
 use runsheet::model::ids::{Phase, RunId};
 use runsheet::model::verdict::Verdict;
+
+use serde_json::json;
 
 use super::samples::*;
 
@@ -26,6 +29,7 @@ macro_rules! on_every_store {
 on_every_store! {
     runs_are_numbered_by_runbook
     an_entry_reads_back_as_it_was_written
+    an_entry_with_a_field_missing_is_damaged
     a_number_reads_back_to_the_last_bit
     each_entry_holds_the_digest_of_the_one_before_it
     the_first_entry_holds_the_head_of_the_newest_earlier_run
@@ -54,6 +58,10 @@ fn an_entry_reads_back_as_it_was_written(journal: &dyn Journal) {
         step_started("load"),
         intent(key("load", "", 1)),
         outcome(key("load", "", 1)),
+        Record::Started { key: key("load", "1/a", 2), attempt: 3, holds: json!(null) },
+        came_to(Outcome::Done { value: json!(null) }),
+        came_to(Outcome::Failed { fault: Fault::fatal("sql.23505", "twice").detailed("a \"key\"").hinted("look") }),
+        came_to(Outcome::Unknown { why: "the server went away".into() }),
         step_ended("load"),
         note("a \"note\" with ünïcode, a \u{F0000}secret\u{F0001} and\na line"),
         ended(RunState::Done, Verdict::Pass, ""),
@@ -68,6 +76,34 @@ fn an_entry_reads_back_as_it_was_written(journal: &dyn Journal) {
     let first = chain::open(&lease.run, 1, &raw[0].text).unwrap();
     assert_eq!(first.record, Record::RunStarted(Box::new(started("cutover"))));
     assert_eq!(first.at, at(0));
+}
+
+/// Every field that an entry of an action must have is missed when it is not there.
+fn an_entry_with_a_field_missing_is_damaged(journal: &dyn Journal) {
+    let lease = journal.create(started("cutover"), at(0)).unwrap();
+    let failed = came_to(Outcome::Failed { fault: Fault::fatal("sql.23505", "twice") });
+    for record in [intent(key("load", "", 1)), outcome(key("load", "", 1)), failed] {
+        journal.append(&lease, record, at(1), Durability::Unsynced).unwrap();
+    }
+    for entry in journal.raw(&lease.run, 1, 100).unwrap() {
+        let whole: serde_json::Value = serde_json::from_str(&entry.text).unwrap();
+        let open = |value: &serde_json::Value| chain::open(&lease.run, entry.n, &value.to_string());
+        let names: Vec<&String> = whole.as_object().unwrap().keys().collect();
+        for name in names {
+            let mut cut = whole.clone();
+            cut.as_object_mut().unwrap().remove(name);
+            let optional = matches!(name.as_str(), "proof" | "rows");
+            assert_eq!(open(&cut).is_ok(), optional, "without `{name}`: {cut}");
+        }
+        if let Some(outcome) = whole["outcome"].as_object() {
+            for name in outcome.keys() {
+                let mut cut = whole.clone();
+                cut["outcome"].as_object_mut().unwrap().remove(name);
+                let error = open(&cut).expect_err(name).to_string();
+                assert!(error.contains(&format!("missing field `{name}`")), "{error}");
+            }
+        }
+    }
 }
 
 /// A replayed value that differs in its last bit would make a script ask something else.

@@ -64,6 +64,14 @@ pub fn intent(key: ActionKey) -> Record {
 }
 
 pub fn outcome(key: ActionKey) -> Record {
+    came_to_at(key, Outcome::Done { value: json!({ "rows": 1, "returned": [] }) })
+}
+
+pub fn came_to(outcome: Outcome) -> Record {
+    came_to_at(key("load", "", 1), outcome)
+}
+
+fn came_to_at(key: ActionKey, outcome: Outcome) -> Record {
     Record::Outcome {
         key,
         attempt: 1,
@@ -71,7 +79,7 @@ pub fn outcome(key: ActionKey) -> Record {
         title: "insert into orders … on production".into(),
         fingerprint: "f0".repeat(32),
         request: json!(null),
-        outcome: Outcome::Done { value: json!({ "rows": 1, "returned": [] }) },
+        outcome,
         took_ms: 3,
         rows: Some(1),
     }

@@ -5,7 +5,6 @@ use serde_json::json;
 use runsheet::effects::Effects;
 use runsheet::model::fault::FaultClass;
 use runsheet::model::identity::ExpectedIdentity;
-use runsheet::model::ids::RunId;
 use runsheet::model::target::{Target, TlsMode};
 
 use super::harness::{admin, effects, exec, perform, query, refused, value};
@@ -99,7 +98,7 @@ async fn a_pooler_serves_reads_and_is_refused_for_changes() {
             let fault = refused(&pooled, &change, "target.pooled").await;
             assert!(fault.hint.unwrap().contains("direct_url"));
         }
-        let fault = pooled.lock("prod", &RunId::new("cutover", 1)).await.err().unwrap();
+        let fault = pooled.lock("prod", "cutover-1").await.err().unwrap();
         assert_eq!(fault.code, "target.pooled");
 
         let mut both = target("prod", &pooler.url(&database.name));
@@ -112,9 +111,9 @@ async fn a_pooler_serves_reads_and_is_refused_for_changes() {
 async fn one_run_at_a_time_has_the_lock_of_a_database() {
     let database = Cluster::shared().database("locked");
     let effects = effects(&database);
-    let lock = effects.lock("prod", &RunId::new("cutover", 7)).await.unwrap();
+    let lock = effects.lock("prod", "cutover-7").await.unwrap();
     lock.prove().await.unwrap();
-    let fault = effects.lock("prod", &RunId::new("cutover", 8)).await.err().unwrap();
+    let fault = effects.lock("prod", "cutover-8").await.err().unwrap();
     assert_eq!(fault.code, "lock.held");
     assert!(fault.message.contains("runsheet cutover-7 lock") && fault.message.contains("pid"), "{fault}");
     let holder = effects.lock_holder("prod").await.unwrap().unwrap();
@@ -122,7 +121,7 @@ async fn one_run_at_a_time_has_the_lock_of_a_database() {
 
     assert!(effects.end_holder(&holder.holds).await.unwrap());
     assert_eq!(lock.prove().await.unwrap_err().code, "lock.lost");
-    let next = effects.lock("prod", &RunId::new("cutover", 8)).await.unwrap();
+    let next = effects.lock("prod", "cutover-8").await.unwrap();
     assert!(!effects.end_holder(&holder.holds).await.unwrap(), "the old session is gone");
     next.prove().await.unwrap();
     drop(next);
@@ -135,7 +134,7 @@ async fn one_run_at_a_time_has_the_lock_of_a_database() {
 #[tokio::test]
 async fn a_pid_of_another_session_is_left_alone() {
     let effects = effects(&Cluster::shared().database("pids"));
-    let lock = effects.lock("prod", &RunId::new("cutover", 7)).await.unwrap();
+    let lock = effects.lock("prod", "cutover-7").await.unwrap();
     let mut other = lock.holds();
     other["backend_start"] = json!("2001-01-01T00:00:00.000000Z");
     assert!(!effects.end_holder(&other).await.unwrap());

@@ -182,7 +182,7 @@ fn a_step_that_was_killed_took_as_long_as_it_was_worked_on() {
         "slow",
         r#"step("slow", || {
             sql::exec(params.app, "insert into numbers select 1 from pg_sleep(0.6)", #{}, #{ rows: 1 });
-            sql::exec(params.app, "insert into numbers select 2 from pg_sleep(0.1)", #{}, #{ rows: 1 });
+            sql::exec(params.app, "insert into numbers select 2 from pg_sleep(0.8)", #{}, #{ rows: 1 });
         });
         step("look", || check::within("time", took.slow, "5m"));"#,
     );

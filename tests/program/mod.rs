@@ -1,5 +1,6 @@
 //! The whole program, run as people run it: real processes, a real PostgreSQL, exit codes and words.
 
+mod attacks;
 mod examples;
 mod json;
 mod kills;
@@ -8,4 +9,6 @@ mod notify;
 mod preview;
 pub mod project;
 mod readme;
+mod refusals;
+mod secrets;
 mod words;

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use runsheet::journal::entry::Entry;
+use runsheet::journal::sqlite::SqliteJournal;
+use runsheet::journal::store::Journal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,5 +112,12 @@ impl Project {
     /// Runs the program with a variable set.
     pub fn run_with(&self, name: &str, value: &str, args: &[&str]) -> Said {
         self.command(args).env(name, value).output().expect("the program runs").into()
+    }
+
+    /// Every entry of a run.
+    pub fn entries(&self, run: &str) -> Vec<Entry> {
+        let journal = SqliteJournal::open(&self.path().join(".runsheet/journal.db"), "test").expect("the journal");
+        let raw = journal.raw(&run.parse().expect("a run id"), 0, 1_000_000).expect("the entries");
+        raw.iter().map(|entry| serde_json::from_str(&entry.text).expect("an entry")).collect()
     }
 }

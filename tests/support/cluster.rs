@@ -97,6 +97,20 @@ impl Cluster {
         }
     }
 
+    /// A copy of the files of a stopped server.
+    pub fn copy(&self) -> PathBuf {
+        let copy = self.folder.path().join("copy");
+        copy_folder(&self.folder.path().join("data"), &copy);
+        copy
+    }
+
+    /// Puts a copy in the place of the files of a stopped server.
+    pub fn put_back(&self, copy: &std::path::Path) {
+        let data = self.folder.path().join("data");
+        std::fs::remove_dir_all(&data).expect("the files go");
+        copy_folder(copy, &data);
+    }
+
     /// Kills one server process with SIGKILL, after which the server restarts all of them and recovers.
     pub fn crash_backend(&self, pid: i32) {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -177,6 +191,11 @@ fn program(name: &str) -> PathBuf {
         std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     found.sort_by_key(|path| version(path));
     found.pop().map_or_else(|| PathBuf::from(name), |folder| folder.join("bin").join(name))
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    let copied = unprivileged::command("cp").arg("-a").args([from, to]).status().expect("cp runs");
+    assert!(copied.success(), "{} could not be copied", from.display());
 }
 
 fn kill(pid: i32, signal: Signal) {

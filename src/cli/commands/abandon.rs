@@ -36,6 +36,6 @@ impl Args {
 /// Gives a run up.
 pub fn give_up(session: &Session, out: &Out, summary: &RunSummary, why: &str) -> Result<Verdict, CliError> {
     let why = why.to_owned();
-    let how = How { take_over: false, world_restored: false, command: "abandon" };
+    let how = How { take_over: false, command: "abandon" };
     go_on(session, out, summary, &how, move |run| unwind::abandon(run, &why))
 }

@@ -1,5 +1,7 @@
 //! `runsheet completions`.
 
+use std::io::Write;
+
 use crate::model::verdict::Verdict;
 
 /// Print completions for a shell
@@ -12,7 +14,10 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self) -> Verdict {
-        clap_complete::generate(self.shell, &mut crate::cli::definition(), "runsheet", &mut std::io::stdout());
+        // By way of memory: the generator panics when its pipe is closed.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut crate::cli::definition(), "runsheet", &mut script);
+        let _ = std::io::stdout().write_all(&script);
         Verdict::Pass
     }
 }

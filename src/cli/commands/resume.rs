@@ -10,8 +10,9 @@ use super::super::given::open_secret;
 use super::super::out::Out;
 use super::super::session::{Project, Session};
 use crate::engine::context::Run;
-use crate::engine::drive::{self, Ending};
+use crate::engine::drive::Ending;
 use crate::engine::start::{self, Taking};
+use crate::engine::state;
 use crate::engine::unwind;
 use crate::journal::entry::RunState;
 use crate::journal::store::RunSummary;
@@ -48,17 +49,9 @@ impl Args {
         if self.plan {
             return say_what(&session, out, &summary);
         }
-        let how = How { take_over: self.take_over, world_restored: self.world_restored, command: "resume" };
-        let story = session.engine.journal.story(&id)?;
-        let unwinding = story.iter().rev().find_map(|entry| match &entry.record {
-            crate::journal::entry::Record::Unwinding { command, .. } => Some(command.clone()),
-            _ => None,
-        });
-        go_on(&session, out, &summary, &how, move |run| match unwinding.as_deref() {
-            Some("undo") => unwind::undo(run, "resumed"),
-            Some(_) => unwind::abandon(run, "resumed"),
-            None => drive::perform(run),
-        })
+        let command = if self.world_restored { state::WORLD_RESTORED } else { "resume" };
+        let how = How { take_over: self.take_over, command };
+        go_on(&session, out, &summary, &how, unwind::go_on)
     }
 }
 
@@ -66,16 +59,14 @@ impl Args {
 pub struct How {
     /// Take it from a living process.
     pub take_over: bool,
-    /// Believe nothing a server says of old changes.
-    pub world_restored: bool,
-    /// `resume`, `undo`, `abandon`.
+    /// `resume`, [`state::WORLD_RESTORED`], `undo`, `abandon`.
     pub command: &'static str,
 }
 
 impl How {
     /// A plain resume.
     pub fn resume() -> Self {
-        Self { take_over: false, world_restored: false, command: "resume" }
+        Self { take_over: false, command: "resume" }
     }
 }
 
@@ -113,8 +104,13 @@ pub fn go_on(
 ) -> Result<Verdict, CliError> {
     let begun = Instant::now();
     let script = kept_script(summary)?;
-    reopen_secrets(session, summary)
-        .map_err(|error| error.next(format!("runsheet {} {}", how.command, summary.run)))?;
+    if let Err(error) = reopen_secrets(session, summary) {
+        if how.command != "abandon" {
+            return Err(error.next(format!("runsheet {} {}", how.command, summary.run)));
+        }
+        // Giving up must stay possible when a secret is gone for good; a cleanup that needs it says so itself.
+        out.talk(&format!("{} {}; cleanups may fail for it", out.paint("1;33", "warning:"), error.message));
+    }
     let config = &session.project.config;
     for name in summary.started.targets.keys() {
         config.target(name)?;
@@ -134,8 +130,7 @@ pub fn go_on(
         };
         return Err(CliError::refused(message).next(next));
     }
-    let taking =
-        Taking { summary, script, command: how.command, take_over: how.take_over, world_restored: how.world_restored };
+    let taking = Taking { summary, script, command: how.command, take_over: how.take_over };
     let held = start::take(&session.engine, &session.locks, taking)?;
     out.talk(&super::run::headline(&held.run));
     Ok(super::run::perform(session, out, &held, begun, work))

@@ -16,6 +16,7 @@ use crate::engine::context::Run;
 use crate::engine::drive::{self, Ending};
 use crate::engine::plan::Plan;
 use crate::engine::start::{self, Held, StartError};
+use crate::engine::unwind;
 use crate::model::declaration::Declaration;
 use crate::model::ids::RunId;
 use crate::model::script::Script;
@@ -120,7 +121,7 @@ impl Args {
                     }
                     IfLocked::Skip => {
                         out.talk(&format!("skipped: {why}"));
-                        return Err(StartError::Locked { run, why }.into());
+                        return Err(locked_by_living(&session, run, why));
                     }
                     _ => return Err(locked_by_living(&session, run, why)),
                 },
@@ -259,7 +260,7 @@ fn resume_instead(session: Session, out: &Out, other: &RunId, declaration: &Decl
         let why = format!("run {other} is of `{}`, not of `{}`", summary.started.runbook, declaration.name);
         return Err(StartError::Locked { why, run: Some(other.clone()) }.into());
     }
-    super::resume::go_on(&session, out, &summary, &super::resume::How::resume(), drive::perform)
+    super::resume::go_on(&session, out, &summary, &super::resume::How::resume(), unwind::go_on)
 }
 
 fn give_up(session: &Session, out: &Out, other: &RunId) -> Result<(), CliError> {

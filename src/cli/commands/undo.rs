@@ -39,7 +39,7 @@ impl Args {
                 .next(format!("runsheet resume {id}")));
         }
         let session = project.session(out)?;
-        let how = How { take_over: self.take_over, world_restored: false, command: "undo" };
+        let how = How { take_over: self.take_over, command: "undo" };
         go_on(&session, out, &summary, &how, move |run| unwind::undo(run, &self.why))
     }
 }

@@ -116,6 +116,8 @@ async fn transaction(
     session.batch(&begin, WORD).await?;
     let xid = transaction_number(session).await?;
     let answer = perform_all(postgres, session, request, statements).await?;
+    // A statement may have switched it off, and a commit that a crash of the server takes back was never made.
+    session.batch("SET LOCAL synchronous_commit = on", WORD).await?;
     let after = transaction_number(session).await?;
     if after != xid {
         return Err(Fault::fatal(

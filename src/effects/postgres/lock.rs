@@ -37,8 +37,8 @@ pub struct Holder {
 }
 
 /// Takes the lock or says who has it.
-pub async fn take(postgres: &Postgres, target: &str, run: &RunId) -> Result<HeldLock, Fault> {
-    let session = connect::open(postgres, target, &format!("runsheet {run} lock"), Pin::Obeyed).await?;
+pub async fn take(postgres: &Postgres, target: &str, work: &str) -> Result<HeldLock, Fault> {
+    let session = connect::open(postgres, target, &application(work), Pin::Obeyed).await?;
     session.require_direct("an advisory lock belongs to a session")?;
     // Servers before 14 do not know the setting, and do not end idle sessions either.
     let _ = session.client.batch_execute("SET idle_session_timeout = 0").await;
@@ -59,6 +59,10 @@ pub async fn take(postgres: &Postgres, target: &str, run: &RunId) -> Result<Held
     .hinted(
         "wait until that run has ended; if its machine is gone for good, end the session with pg_terminate_backend",
     ))
+}
+
+fn application(work: &str) -> String {
+    format!("runsheet {work} lock")
 }
 
 /// Who holds the lock of a target, if anybody does.
@@ -108,6 +112,12 @@ impl HeldLock {
             }
             Err(_) => Err(lost(format!("the server did not answer within {} s", PROOF.as_secs()))),
         }
+    }
+
+    /// Names the run that holds it from now on, for whoever is refused.
+    pub async fn rename(&self, run: &RunId) {
+        // A session that is dead will be noticed when the lock is proved.
+        let _ = self.session.rename(&application(run.as_str())).await;
     }
 
     /// The session that holds it, for [`crate::effects::Effects::end_holder`].

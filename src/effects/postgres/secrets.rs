@@ -29,7 +29,7 @@ fn replace(sql: &str, verifier: impl Fn(&str) -> Result<String, Fault>) -> Resul
         let Some(password) = password else {
             let name = name.strip_suffix(SCRAM).unwrap_or(name);
             return Err(Fault::fatal("secret.in-sql", format!("the secret `{name}` stands in SQL text, which servers write to their logs"))
-                .hinted("set a password as `'{{ secret | scram }}'` does: its verifier is computed here, and the password never leaves"));
+                .hinted("set a password as `{{ secret | scram }}` does, without quotes around it: its verifier is computed here, and the password never leaves"));
         };
         opened.push_str(before);
         opened.push_str(&verifier(password)?);

@@ -37,8 +37,8 @@ pub struct Closure {
     pub phase: Phase,
     /// Only records after this entry count.
     pub from: u64,
-    /// The entry of its newest failure.
-    pub failed_at: Option<u64>,
+    /// The entries at which it failed.
+    pub failures: Vec<u64>,
     /// When its time is up.
     pub deadline: Option<Instant>,
     /// Checks recorded so far.
@@ -66,7 +66,7 @@ impl ExecuteDoor {
     pub fn open(closure: &Arc<Closure>, lane: String, stopped: Option<Arc<AtomicBool>>) -> Result<Self, Halt> {
         let run = &closure.run;
         let place = Lane { run: &run.lease.run, step: &closure.spec.name, phase: closure.phase, lane: &lane };
-        let cursor = Cursor::open(&*run.engine.journal, &place, closure.from, closure.failed_at).map_err(halt)?;
+        let cursor = Cursor::open(&*run.engine.journal, &place, closure.from, &closure.failures).map_err(halt)?;
         let place = Mutex::new(Place { cursor, seq: 0, ahead: None });
         Ok(Self { closure: Arc::clone(closure), lane, place, stopped })
     }
@@ -174,8 +174,9 @@ impl ExecuteDoor {
                 fault
             };
             let tries = attempt - first + 1;
-            let again = fault.class == FaultClass::Retryable && action.class != Recovery::Ask;
-            if !again || tries >= policy.attempts || run.engine.cancel.asked() {
+            let again =
+                fault.class == FaultClass::Retryable && action.class != Recovery::Ask && tries < policy.attempts;
+            if !again {
                 self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
                 return Err(fault.into());
             }
@@ -193,7 +194,7 @@ impl ExecuteDoor {
     fn once(&self, key: &ActionKey, attempt: u32, action: &Action) -> Result<(Result<Done, Fault>, Doubt), Halt> {
         let run = &self.closure.run;
         let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
-        let ledger = DoorLedger { door: self, key, attempt, action, written: Mutex::default() };
+        let ledger = DoorLedger { door: self, key, attempt, action, begun: Instant::now(), written: Mutex::default() };
         let urgency = if action.class == Recovery::Read { Urgency::Soft } else { Urgency::Hard };
         let effect = run.engine.effects.perform(action, &ticket, &ledger);
         let deadline = self.closure.deadline;
@@ -272,6 +273,9 @@ impl ExecuteDoor {
             _ => run.engine.operator.ask(&question, manual),
         };
         let Some(approved) = approved else {
+            if run.engine.cancel.asked() {
+                return Err(Halt::Interrupted.into());
+            }
             return Err(Halt::Waiting { key: key.clone(), question, manual }.into());
         };
         if approved {
@@ -384,6 +388,7 @@ struct DoorLedger<'a> {
     key: &'a ActionKey,
     attempt: u32,
     action: &'a Action,
+    begun: Instant,
     written: Mutex<Written>,
 }
 
@@ -391,11 +396,36 @@ struct DoorLedger<'a> {
 struct Written {
     /// What is in doubt from now on, should the attempt be cut off.
     doubt: Doubt,
-    /// Why the journal refused: without it nothing may be changed, whatever the effect makes of its fault.
+    /// Why nothing may be changed any more, whatever the effect makes of its fault.
     refused: Option<Halt>,
 }
 
 impl DoorLedger<'_> {
+    /// A change that was long in the making proves again, before it takes effect, what was proved when it began.
+    fn still_sound(&self) -> Result<(), Fault> {
+        /// Probes are scripts, which recurse on the stack of the thread that calls them.
+        const STACK: usize = 16 << 20;
+        if self.begun.elapsed() <= LONG {
+            return Ok(());
+        }
+        // On a thread of its own: this one is already at work on the effect, and cannot wait for another.
+        let proved = std::thread::scope(|scope| {
+            let prove = || self.door.before_change(self.action);
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, prove);
+            thread.map(|thread| thread.join())
+        });
+        match proved {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(Stop::Failed(fault)))) => Err(fault),
+            Ok(Ok(Err(Stop::Halted(halt)))) => {
+                let fault = Fault::fatal("door.halted", halt.to_string());
+                self.written.lock().unwrap_or_else(PoisonError::into_inner).refused = Some(halt);
+                Err(fault)
+            }
+            Ok(Err(_)) | Err(_) => Err(Fault::fatal("door.proof", "what the change relies on could not be proved")),
+        }
+    }
+
     fn write(&self, record: Record, durability: Durability) -> Result<(), Fault> {
         self.door.closure.run.append(record, durability).map(drop).map_err(|halt| {
             let fault = Fault::fatal("journal", halt.to_string());
@@ -414,6 +444,7 @@ impl Ledger for DoorLedger<'_> {
 
     fn intent(&self, proof: Value) -> Result<(), Fault> {
         let action = self.action;
+        self.still_sound()?;
         self.written.lock().unwrap_or_else(PoisonError::into_inner).doubt.proof = Some(proof.clone());
         let record = Record::Intent {
             key: self.key.clone(),

@@ -75,16 +75,27 @@ pub fn execute(door: &ExecuteDoor, lanes: &Lanes, body: &LaneBody<'_>) -> Result
             Some(Ok(value)) => values.push(value),
             // A lane that was only asked to stop says nothing about why.
             Some(Err(Stop::Halted(Halt::Interrupted))) | None => {}
-            Some(Err(stop)) => match (&first, &stop) {
-                (None, _) | (Some(Stop::Failed(_)), Stop::Halted(_)) => first = Some(stop),
-                _ => {}
-            },
+            Some(Err(stop)) => {
+                if first.as_ref().is_none_or(|first| weight(&stop) > weight(first)) {
+                    first = Some(stop);
+                }
+            }
         }
     }
     match first {
         Some(stop) => Err(stop),
         None if values.len() < lanes.keys.len() => Err(Halt::Interrupted.into()),
         None => Ok(values),
+    }
+}
+
+/// Which of several stops is told: a doubt must not be lost behind what makes the step start over or fail.
+fn weight(stop: &Stop) -> u8 {
+    match stop {
+        Stop::Failed(_) => 0,
+        Stop::Halted(Halt::InDoubt { .. }) => 2,
+        Stop::Halted(Halt::Fenced(_) | Halt::Journal(_)) => 3,
+        Stop::Halted(_) => 1,
     }
 }
 

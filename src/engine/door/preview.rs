@@ -236,7 +236,11 @@ impl Host for PreviewDoor {
             match body(index, Arc::new(door)) {
                 Ok(value) => values.push(value),
                 // One lane that cannot be foreseen says nothing about the others.
-                Err(Stop::Halted(Halt::Unknowable { after })) => values.push(Value::String(unknown::handle(&after))),
+                Err(Stop::Halted(Halt::Unknowable { after })) => {
+                    // Nor what the rest of it would write.
+                    self.walk.leave_unwritten(&[Resource::world()], &self.step, true);
+                    values.push(Value::String(unknown::handle(&after)));
+                }
                 Err(stop) => return Err(stop),
             }
         }

@@ -39,7 +39,8 @@ impl ExecuteDoor {
         }
         let doubt =
             Doubt { holds: recorded.holds.clone(), proof: recorded.intent.as_ref().map(|(_, proof)| proof.clone()) };
-        match self.ask_world(key, recorded.attempts, action, &doubt)? {
+        let believed = recorded.intended_at > self.closure.run.state.restored_at;
+        match self.ask_world(key, recorded.attempts, action, &doubt, believed)? {
             Some(value) => Ok(value),
             None => self.attempt(key, action, recorded.attempts + 1),
         }
@@ -54,7 +55,7 @@ impl ExecuteDoor {
         fault: Fault,
         doubt: &Doubt,
     ) -> Result<Result<Value, Fault>, Stop> {
-        if let Some(value) = self.ask_world(key, attempt, action, doubt)? {
+        if let Some(value) = self.ask_world(key, attempt, action, doubt, true)? {
             return Ok(Ok(value));
         }
         let class = if fault.code == "step.timeout" { FaultClass::Fatal } else { FaultClass::Retryable };
@@ -62,10 +63,17 @@ impl ExecuteDoor {
     }
 
     /// Asks the world: the value if it was done, `None` if it was not. What stays unknown stops the run.
-    fn ask_world(&self, key: &ActionKey, attempt: u32, action: &Action, doubt: &Doubt) -> Result<Option<Value>, Stop> {
+    fn ask_world(
+        &self,
+        key: &ActionKey,
+        attempt: u32,
+        action: &Action,
+        doubt: &Doubt,
+        believed: bool,
+    ) -> Result<Option<Value>, Stop> {
         let run = &self.closure.run;
         let begun = Instant::now();
-        let resolution = resolve(run, key, attempt, action, doubt)?;
+        let resolution = resolve(run, key, attempt, action, doubt, believed)?;
         let answer = |text: &str| {
             run.engine.event(Event::Resolved { title: action.title.clone(), answer: text.to_owned() });
         };
@@ -87,13 +95,15 @@ impl ExecuteDoor {
     }
 }
 
-/// What the world, or the runbook's probe, says of an action in doubt.
+/// What the world, or the runbook's probe, says of an action in doubt. It is not `believed` about what was begun before
+/// it was put back to an earlier state.
 pub fn resolve(
     run: &std::sync::Arc<crate::engine::context::Run>,
     key: &ActionKey,
     attempt: u32,
     action: &Action,
     doubt: &Doubt,
+    believed: bool,
 ) -> Result<Resolution, Stop> {
     let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
     let began = Instant::now();
@@ -114,7 +124,7 @@ pub fn resolve(
     if doubt.proof.is_none() {
         return Ok(resolution);
     }
-    if run.world_restored {
+    if !believed {
         let why = "the world was put back to an earlier state, so nothing it says of this is believed".to_owned();
         return Ok(Resolution::Unknown(why));
     }

@@ -23,7 +23,7 @@ pub(crate) const WORDS: &[Entry] = &[Entry {
             param("#{repeatable}", "true if doing it twice comes to the same"),
             param("#{probe}", "name of a function of the runbook that answers, after a crash, whether it was done"),
             param("#{read_only}", "true if it changes nothing; a preview then runs it"),
-            param("#{reads}", "paths of resources that it reads, such as \"file/backup.dump\""),
+            param("#{reads}", "paths of resources that it reads, such as \"file/backup.dump\"; without it, anything"),
             param("#{writes}", "paths of resources that it changes; without it, anything"),
         ],
         errors: &[
@@ -80,7 +80,8 @@ fn run(call: &Call<'_>) -> Answer {
     let paths = |key: &str| {
         options.texts(key).map(|paths| paths.map(|paths| paths.into_iter().map(Resource::new).collect::<Vec<_>>()))
     };
-    let (reads, writes) = (paths("reads")?.unwrap_or_default(), paths("writes")?);
+    // What nobody named may be anything: a preview must not show a look at it as a fact once a change was left out.
+    let (reads, writes) = (paths("reads")?.unwrap_or_else(|| vec![Resource::world()]), paths("writes")?);
     let class = match (read_only, repeatable, &probe) {
         (true, false, None) if writes.is_none() => Recovery::Read,
         (true, ..) => return Err(call.misuse("`read_only` goes with neither `repeatable`, `probe` nor `writes`")),

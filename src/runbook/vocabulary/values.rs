@@ -1,6 +1,7 @@
 //! What is not repeatable, as journaled actions: the time, random passwords, variables; and lines for people.
 
 use super::super::convert;
+use super::super::unknown::Unknown;
 use super::call::{Answer, title};
 use super::{Call, Entry, Word, param};
 use crate::model::Value;
@@ -12,7 +13,7 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "now",
             signature: "now() -> RFC 3339 text in UTC",
-            summary: "The time, recorded: a resume answers the same.",
+            summary: "The time, recorded: a resume answers the same. A preview does not know it.",
             params: &[],
             errors: &[],
             example: "let started = now();",
@@ -63,6 +64,11 @@ pub(crate) const WORDS: &[Entry] = &[
 ];
 
 fn now(call: &Call<'_>) -> Answer {
+    let host = call.host()?;
+    if host.previewing() {
+        // The run has a time of its own: SQL with the preview's in it would never be what the run does.
+        return Ok(rhai::Dynamic::from(Unknown::new(host.step())));
+    }
     call.give(&call.perform(Action::read(Now::WORD, &Now {}, "the time", vec![Resource::new("clock")]))?)
 }
 
