@@ -108,7 +108,7 @@ fn a_name_that_does_not_exist_is_answered_with_the_list_of_those_that_do() {
         (&["run", "ok", "--wibble"], &["'--wibble'"], "runsheet run --help"),
         (&["run", "ok", "--plan", "none.json"], &["none.json cannot be read"], "runsheet plan ok --out none.json"),
         (&["status", "--max-age", "soon"], &["--max-age"], "runsheet status --help"),
-        (&["new", "Bad Name"], &["`Bad Name` is not a name for a runbook"], "runsheet new --help"),
+        (&["new", "Bad Name"], &["`Bad Name` is not a name for a runbook"], "runsheet new vacuum-big-tables"),
     ] {
         refused(&project.run(command), 2, words, next);
     }
@@ -299,7 +299,7 @@ fn a_server_that_cannot_be_used_is_refused_before_anything_is_begun() {
         refused(&said, 2, &["connecting to app", word], "runsheet doctor");
         assert!(!said.err.contains("canary") && !said.err.contains(password), "{}", said.err);
         let said = project.run_with("DATABASE_URL", &url, &["doctor"]);
-        refused(&said, 1, &["not in order: app"], "runsheet doctor");
+        refused(&said, 1, &["cannot be used: app"], "runsheet doctor");
         assert!(said.out.contains(word), "{}", said.out);
     }
     untouched(&database, &project);
