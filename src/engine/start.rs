@@ -150,8 +150,9 @@ pub fn begin(engine: &Engine, locks: &LockDir, beginning: Beginning) -> Result<H
         keys
     };
     let target_locks = lock_targets(locks, &locked, &declaration.name)?;
-    for other in engine.journal.runs()? {
-        if !other.state.finished() && other.started.locks.iter().any(|key| locked.contains(key)) {
+    let unfinished = if locked.is_empty() { Vec::new() } else { engine.journal.unfinished()? };
+    for other in unfinished {
+        if other.started.locks.iter().any(|key| locked.contains(key)) {
             let why = format!("run {} of `{}` is unfinished and keeps the lock", other.run, other.started.runbook);
             return Err(StartError::Locked { why, run: Some(other.run) });
         }
@@ -257,18 +258,25 @@ fn lock_databases(run: &Arc<Run>) -> Result<(), StartError> {
 
 /// Refuses a runbook whose text changed while its version did not: two runs of one version must be the same runbook.
 fn refuse_changed_text(engine: &Engine, declaration: &Declaration, digest: &str) -> Result<(), StartError> {
-    let same = |run: &RunSummary| run.started.runbook == declaration.name && run.started.version == declaration.version;
-    match engine.journal.runs()?.iter().rev().find(|run| same(run)) {
-        Some(earlier) if earlier.started.digest != digest => Err(StartError::Refused {
+    let ids = engine.journal.run_ids()?;
+    for run in ids.iter().rev().filter(|run| run.runbook() == declaration.name) {
+        let earlier = engine.journal.summary(run)?;
+        if earlier.started.version != declaration.version {
+            continue;
+        }
+        if earlier.started.digest == digest {
+            break;
+        }
+        return Err(StartError::Refused {
             why: format!(
-                "`{}` {} ran before as {} with another text; one version is one text",
-                declaration.name, declaration.version, earlier.run
+                "`{}` {} ran before as {run} with another text; one version is one text",
+                declaration.name, declaration.version
             ),
             hint: format!(
                 "give the runbook a new version, such as runbook(\"{}\", \"{}+1\", …)",
                 declaration.name, declaration.version
             ),
-        }),
-        _ => Ok(()),
+        });
     }
+    Ok(())
 }
