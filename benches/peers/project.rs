@@ -122,12 +122,12 @@ pub fn trivial_steps(steps: usize) -> String {
     })
 }
 
-/// A loop of so many actions: of each hundred, ten changes of the database, ten reads of it, forty looks at the clock
-/// and forty lines of log. A change leaves three entries in the journal, the others one.
+/// A loop of so many actions: of each fifty, one change of the database, one read of it, 24 looks at the clock and
+/// 24 lines of log. A change leaves three entries in the journal, the others one.
 fn actions(count: usize) -> String {
     let body = r#"sql::exec(params.app, "insert into trace values ({{ n }})", #{ n: i }); sql::value(params.app, "select {{ n }}", #{ n: i });"#;
-    let light = "now(); log::info(`item ${i}`); ".repeat(4);
-    format!("for i in 0..{} {{ {body} {light} }}", count / 10)
+    let light = "now(); log::info(`item ${i}`); ".repeat(24);
+    format!("for i in 0..{} {{ {body} {light} }}", count / 50)
 }
 
 /// One step that stops behind its actions until somebody approves.

@@ -90,8 +90,7 @@ impl Project {
             journal.summary(run)?;
             return Ok(run.clone());
         }
-        let unfinished: Vec<RunId> =
-            journal.runs()?.into_iter().filter(|run| !run.state.finished()).map(|run| run.run).collect();
+        let unfinished: Vec<RunId> = journal.unfinished()?.into_iter().map(|run| run.run).collect();
         match unfinished.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(CliError::refused("no run is unfinished, so name one").next("runsheet runs")),

@@ -297,10 +297,12 @@ fn durations(engine: &Engine, runbook: &str) -> Result<BTreeMap<String, u64>, St
     /// Runs looked at, newest first.
     const LOOK_BACK: usize = 5;
     let mut durations = BTreeMap::new();
-    let runs = engine.journal.runs()?;
-    let earlier = runs.iter().rev().filter(|run| run.started.runbook == runbook && run.state == RunState::Done);
-    for run in earlier.take(LOOK_BACK) {
-        for entry in engine.journal.story(&run.run)? {
+    let runs = engine.journal.run_ids()?;
+    for run in runs.iter().rev().filter(|run| run.runbook() == runbook).take(LOOK_BACK) {
+        if engine.journal.summary(run)?.state != RunState::Done {
+            continue;
+        }
+        for entry in engine.journal.story(run)? {
             if let Record::StepEnded { step, phase: Phase::Perform, end: StepEnd::Done { .. }, took_ms } = entry.record
             {
                 durations.entry(step).or_insert(took_ms);

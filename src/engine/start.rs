@@ -151,8 +151,8 @@ pub fn begin(engine: &Engine, host_locks: &LockDir, beginning: Beginning) -> Res
         keys
     };
     let kept = |state: &str| -> Result<Option<StartError>, StartError> {
-        let mut runs = engine.journal.runs()?.into_iter().filter(|run| !run.state.finished());
-        let other = runs.find(|other| other.started.locks.iter().any(|key| locked.contains(key)));
+        let unfinished = if locked.is_empty() { Vec::new() } else { engine.journal.unfinished()? };
+        let other = unfinished.into_iter().find(|other| other.started.locks.iter().any(|key| locked.contains(key)));
         Ok(other.map(|other| {
             let why = format!("run {} of `{}` is {state} and keeps the lock", other.run, other.started.runbook);
             StartError::Locked { why, run: Some(other.run) }
@@ -285,18 +285,25 @@ fn adopt(run: &Arc<Run>, databases: Vec<DatabaseLock>) -> Result<(), StartError>
 
 /// Refuses a runbook whose text changed while its version did not: two runs of one version must be the same runbook.
 fn refuse_changed_text(engine: &Engine, declaration: &Declaration, digest: &str) -> Result<(), StartError> {
-    let same = |run: &RunSummary| run.started.runbook == declaration.name && run.started.version == declaration.version;
-    match engine.journal.runs()?.iter().rev().find(|run| same(run)) {
-        Some(earlier) if earlier.started.digest != digest => Err(StartError::Refused {
+    let ids = engine.journal.run_ids()?;
+    for run in ids.iter().rev().filter(|run| run.runbook() == declaration.name) {
+        let earlier = engine.journal.summary(run)?;
+        if earlier.started.version != declaration.version {
+            continue;
+        }
+        if earlier.started.digest == digest {
+            break;
+        }
+        return Err(StartError::Refused {
             why: format!(
-                "`{}` {} ran before as {} with another text; one version is one text",
-                declaration.name, declaration.version, earlier.run
+                "`{}` {} ran before as {run} with another text; one version is one text",
+                declaration.name, declaration.version
             ),
             hint: format!(
                 "give the runbook a new version, such as runbook(\"{}\", \"{}+1\", …)",
                 declaration.name, declaration.version
             ),
-        }),
-        _ => Ok(()),
+        });
     }
+    Ok(())
 }

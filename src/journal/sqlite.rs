@@ -222,6 +222,19 @@ impl Journal for SqliteJournal {
         ids.iter().map(|run| parse(run)).collect()
     }
 
+    /// Without opening the finished ones, of which there may be thousands. What is damaged counts as unfinished, so that it is met.
+    fn unfinished(&self) -> Result<Vec<RunSummary>, JournalError> {
+        let sql = "
+            select run.run from run where not coalesce((
+                select json_valid(text) and text ->> 'state' in ('done', 'undone', 'abandoned')
+                from entry indexed by story
+                where entry.run = run.no and lane is null and kind in ('run_started', 'run_resumed', 'run_ended')
+                order by id desc limit 1), false)
+            order by no";
+        let ids: Vec<String> = self.read(|connection| all(connection, sql, [], |row| row.get(0)))?;
+        ids.iter().map(|run| self.summary(&parse(run)?)).collect()
+    }
+
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError> {
         self.read(|connection| {
             let no = number(connection, run)?;

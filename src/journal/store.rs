@@ -120,6 +120,11 @@ pub trait Journal: Send + Sync {
         Ok(self.runs()?.into_iter().map(|summary| summary.run).collect())
     }
 
+    /// Runs that are not finished by their entries, oldest first.
+    fn unfinished(&self) -> Result<Vec<RunSummary>, JournalError> {
+        Ok(self.runs()?.into_iter().filter(|summary| !summary.state.finished()).collect())
+    }
+
     /// One run in one line.
     fn summary(&self, run: &RunId) -> Result<RunSummary, JournalError>;
 

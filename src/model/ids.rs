@@ -20,6 +20,11 @@ impl RunId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of its runbook.
+    pub fn runbook(&self) -> &str {
+        self.0.rsplit_once('-').map_or(&self.0, |(runbook, _)| runbook)
+    }
 }
 
 impl fmt::Display for RunId {

@@ -4,7 +4,7 @@
 //! door turns into a SCRAM verifier.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use minijinja::value::{Object, Value as Jinja, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
@@ -107,7 +107,13 @@ fn plain(text: &str) -> bool {
         })
 }
 
-fn environment() -> Environment<'static> {
+/// Made once: it takes longer to make than a template takes to render.
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(make_environment);
+    &ENVIRONMENT
+}
+
+fn make_environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);

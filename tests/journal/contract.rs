@@ -4,7 +4,7 @@ use runsheet::journal::chain;
 use runsheet::journal::entry::{Answer, Outcome, Record, RunState};
 use runsheet::journal::memory::MemoryJournal;
 use runsheet::journal::sqlite::SqliteJournal;
-use runsheet::journal::store::{Durability, Journal, JournalError};
+use runsheet::journal::store::{Durability, Journal, JournalError, RunSummary};
 use runsheet::model::digest;
 use runsheet::model::fault::Fault;
 use runsheet::model::ids::{Phase, RunId};
@@ -40,6 +40,7 @@ on_every_store! {
     lanes_are_named_below_their_prefix
     an_unknown_run_is_named
     a_summary_follows_the_life_of_its_run
+    only_runs_that_go_on_are_unfinished
 }
 
 fn runs_are_numbered_by_runbook(journal: &dyn Journal) {
@@ -267,4 +268,20 @@ fn a_summary_follows_the_life_of_its_run(journal: &dyn Journal) {
     assert_eq!((done.started_at, done.last_at, done.by), (at(0), at(8), actor("grace")));
     assert_eq!(*done.started, started("cutover"));
     assert_eq!(journal.runs().unwrap(), [journal.summary(&lease.run).unwrap()]);
+}
+
+fn only_runs_that_go_on_are_unfinished(journal: &dyn Journal) {
+    let states = [RunState::Done, RunState::Interrupted, RunState::Undone, RunState::Waiting, RunState::Abandoned];
+    let mut runs = Vec::new();
+    for state in states {
+        let lease = journal.create(started("cutover"), at(0)).unwrap();
+        journal.append(&lease, ended(state, Verdict::Pass, ""), at(1), Durability::Unsynced).unwrap();
+        journal.append(&lease, note("a line behind the end"), at(2), Durability::Unsynced).unwrap();
+        runs.push(lease.run);
+    }
+    let names = |runs: Vec<RunSummary>| runs.iter().map(|run| run.run.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(journal.unfinished().unwrap()), ["cutover-2", "cutover-4"]);
+    journal.take(&runs[0], actor("ada"), "undo", at(3)).unwrap();
+    journal.create(started("cutover"), at(4)).unwrap();
+    assert_eq!(names(journal.unfinished().unwrap()), ["cutover-1", "cutover-2", "cutover-4", "cutover-6"]);
 }

@@ -52,6 +52,8 @@ pub struct Session {
     pub pooled: Option<String>,
     /// Whether the server replays another one's changes.
     pub standby: bool,
+    /// The name it was given last, empty if it still has its first.
+    pub renamed: String,
 }
 
 /// Opens a session and proves its identity.
@@ -179,9 +181,15 @@ impl Session {
     }
 
     /// Names the session for the server's session list. False if the session is dead.
-    pub async fn rename(&self, application: &str) -> bool {
+    pub async fn rename(&mut self, application: &str) -> bool {
+        // A preview looks often under one name; what it cannot see of a death just now costs it nothing but a message.
+        if self.renamed == application {
+            return !self.client.is_closed();
+        }
         let name = cut(application).replace('\'', "''");
-        self.client.batch_execute(&format!("SET application_name = '{name}'")).await.is_ok()
+        let named = self.client.batch_execute(&format!("SET application_name = '{name}'")).await.is_ok();
+        self.renamed = application.to_owned();
+        named
     }
 
     /// Refuses a session that is not one's own, for what depends on it being so.

@@ -77,7 +77,7 @@ impl Postgres {
     async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(target).and_then(Vec::pop);
-            let Some(session) = idle else { return connect::open(self, target, application, Pin::Obeyed).await };
+            let Some(mut session) = idle else { return connect::open(self, target, application, Pin::Obeyed).await };
             // Naming the session anew proves at the same time that it is alive.
             if session.rename(application).await {
                 return Ok(session);

@@ -58,7 +58,16 @@ pub async fn session(
     };
     let (standby, pid) = (column(row, 6)?, column(row, 7)?);
     let backend_start = start.to_rfc3339_opts(SecondsFormat::Micros, true);
-    Ok(Session { client, target: target.name.clone(), moment, pid, backend_start, pooled, standby })
+    Ok(Session {
+        client,
+        target: target.name.clone(),
+        moment,
+        pid,
+        backend_start,
+        pooled,
+        standby,
+        renamed: String::new(),
+    })
 }
 
 /// Why the word of the server `now` about a transaction made at `then` must not be believed; `None` if it may.

@@ -2,7 +2,7 @@
 
 use super::connect::Session;
 use super::faults::{self, Stage};
-use super::{Postgres, lexer, read, secrets};
+use super::{Postgres, application_name, lexer, read, secrets};
 use crate::effects::Ticket;
 use crate::model::action::Action;
 use crate::model::fault::{Fault, FaultClass};
@@ -22,13 +22,12 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
     }
     match action.word.as_str() {
         SqlQuery::WORD => {
-            let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 1 };
-            let done = read::perform(postgres, action, &Ticket { run: None, key, attempt: 1 }).await?;
+            let done = read::perform(postgres, action, &ticket()).await?;
             Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
         }
         SqlExec::WORD => {
-            let session = postgres.session(&target, "runsheet preview").await?;
-            let begin = format!("BEGIN READ ONLY{}", session.pins_for_transaction());
+            let session = postgres.session(&target, &application_name(&ticket())).await?;
+            let begin = format!("BEGIN READ ONLY{}; SAVEPOINT one", session.pins_for_transaction());
             session.batch(&begin, SqlExec::WORD).await?;
             let notes = prepare_all(&session, &statements).await;
             if session.client.batch_execute("ROLLBACK").await.is_ok() {
@@ -40,13 +39,18 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
     }
 }
 
-/// Has the server check names and types of each statement; none is executed.
+/// Previews are of no run.
+fn ticket() -> Ticket {
+    let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 1 };
+    Ticket { run: None, key, attempt: 1 }
+}
+
+/// Has the server check names and types of each statement; none is executed. The savepoint `one` stands before them all.
 async fn prepare_all(session: &Session, statements: &[String]) -> Result<Vec<String>, Fault> {
     let mut notes = Vec::new();
     let mut definition = None;
     for (index, sql) in statements.iter().enumerate() {
         let number = index + 1;
-        session.batch("SAVEPOINT one", SqlExec::WORD).await?;
         let what = format!("statement {number} of {}", session.what(SqlExec::WORD));
         let prepared = session.client.prepare(&secrets::stand_in(sql)?).await;
         if let Err(error) = prepared {
@@ -54,8 +58,8 @@ async fn prepare_all(session: &Session, statements: &[String]) -> Result<Vec<Str
             let named = definition.filter(|_| is_about_names(&fault));
             let Some(earlier) = named else { return Err(fault) };
             notes.push(format!("statement {number} cannot be prepared before statement {earlier} has run: {fault}"));
+            session.batch("ROLLBACK TO one", SqlExec::WORD).await?;
         }
-        session.batch("ROLLBACK TO one", SqlExec::WORD).await?;
         if matches!(lexer::first_word(sql).as_str(), "create" | "alter" | "drop" | "do" | "call" | "set" | "import") {
             definition = definition.or(Some(number));
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::error::explain;
@@ -56,6 +57,9 @@ pub(super) fn open(path: &Path, program_version: &str) -> Result<Connection, Jou
     let prepared = Connection::open_with_flags(path, flags).and_then(|mut connection| {
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(32);
+        // One plan for a statement, whatever is bound to it: otherwise each new value prepares it anew, since the
+        // indexes are partial, and that costs more than the statement.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let application: i32 = connection.query_row("pragma application_id", [], |row| row.get(0))?;
         let objects: i64 = connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
