@@ -55,7 +55,7 @@ impl WriteLocks {
     }
 
     /// Takes over a lock that was taken before the run began.
-    pub fn adopt(&self, run: &Run, target: &str, identity: String, lock: HeldLock) -> Result<(), Halt> {
+    pub fn adopt(&self, run: &Run, target: &str, identity: String, mut lock: HeldLock) -> Result<(), Halt> {
         run.engine.wait(Urgency::Hard, lock.rename(&self.run))?;
         Self::note(run, target, &lock)?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(identity, Arc::new(lock));

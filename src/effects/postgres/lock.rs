@@ -115,7 +115,7 @@ impl HeldLock {
     }
 
     /// Names the run that holds it from now on, for whoever is refused.
-    pub async fn rename(&self, run: &RunId) {
+    pub async fn rename(&mut self, run: &RunId) {
         // A session that is dead will be noticed when the lock is proved.
         let _ = self.session.rename(&application(run.as_str())).await;
     }
