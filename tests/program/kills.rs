@@ -147,9 +147,10 @@ fn three_hundred_kills_at_random_instants_with_servers_crashing_lose_and_double_
         let mut strangers = Strangers::at(&database);
         let before = project.run(&["runs", "--json", "-n", "1"]).json()[0]["run"].clone();
         let mut unfinished = false;
+        let mut last = String::new();
         let begun = Instant::now();
         loop {
-            assert!(begun.elapsed() < Duration::from_secs(120), "a run does not come to its end");
+            assert!(begun.elapsed() < Duration::from_secs(120), "a run does not come to its end: {last}");
             let args: &[&str] = if unfinished { &["resume"] } else { &["run", "killed"] };
             let mut child =
                 project.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -184,6 +185,7 @@ fn three_hundred_kills_at_random_instants_with_servers_crashing_lose_and_double_
             // A server that is gone for the moment is a reason to stop, and so is a kill; nothing else is.
             assert!(matches!(said.code, -1 | 1 | 2 | 6), "{}: {}", said.code, said.err);
             kills += 1;
+            last = format!("{}: {}", said.code, said.err);
             let newest = project.run(&["runs", "--json", "-n", "1"]).json()[0].clone();
             let begun_now = newest["run"] != before;
             if begun_now && newest["state"] == "done" {

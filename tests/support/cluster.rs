@@ -158,8 +158,16 @@ impl Database {
 
     /// Runs SQL by psql; the error is psql's.
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
-        let output = self.psql(sql).output().expect("psql runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let mut output = self.psql(sql).output().expect("psql runs");
+        // A server that crashed a moment ago lets nobody in until it has recovered, and then has done nothing of this.
+        wait_until("the server has recovered", || {
+            let recovering = text(&output.stderr).contains("FATAL:  the database system is");
+            if recovering {
+                output = self.psql(sql).output().expect("psql runs");
+            }
+            !recovering
+        });
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
