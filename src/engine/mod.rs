@@ -8,6 +8,7 @@ pub mod context;
 pub mod door;
 pub mod drive;
 pub mod locks;
+pub mod no_return;
 pub mod plan;
 pub mod replay;
 pub mod start;

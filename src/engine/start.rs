@@ -204,6 +204,17 @@ pub struct Taking<'a> {
     pub command: &'a str,
     /// Whether a process that still holds it is to lose it.
     pub take_over: bool,
+    /// Whether its databases are contacted.
+    pub reach: Reach,
+}
+
+/// How far going on with a run reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To its databases, which are locked.
+    Targets,
+    /// To its journal only: its databases are gone for good.
+    Journal,
 }
 
 /// Goes on with a run in this process. Whoever had it before is refused its next entry.
@@ -224,9 +235,11 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
     let story = engine.journal.story(run)?;
     let state = State::of(&story, &step_names(&*taking.script)).ok_or_else(|| JournalError::NoSuchRun(run.clone()))?;
     let run = Arc::new(Run::new(engine.clone(), lease, taking.script, state));
-    WriteLocks::end_earlier(&run)?;
-    let started = &run.state.started;
-    adopt(&run, lock_databases(engine, &started.targets, &started.locks, run.lease.run.as_str())?)?;
+    if taking.reach == Reach::Targets {
+        WriteLocks::end_earlier(&run)?;
+        let started = &run.state.started;
+        adopt(&run, lock_databases(engine, &started.targets, &started.locks, run.lease.run.as_str())?)?;
+    }
     Ok(Held { run, _run_lock: run_lock, _target_locks: target_locks })
 }
 

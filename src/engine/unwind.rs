@@ -7,17 +7,17 @@ use super::cancel::Urgency;
 use super::context::{Run, halt};
 use super::door::settle;
 use super::drive::{self, Ending, Stopped, plain};
+use super::no_return;
 use super::replay::{Cursor, Lane, Recorded};
 use super::state::Closure;
 use crate::effects::{Done, Doubt, Resolution};
-use crate::journal::entry::{Answer, Entry, Outcome, Record, RunState, StepEnd};
+use crate::journal::entry::{Answer, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase};
 use crate::model::request::{Request, SqlExec};
-use crate::model::script::Script;
 use crate::model::verdict::{Check, Verdict};
 
 /// Code of the fault of a change of which going back found out that it was not made.
@@ -42,24 +42,32 @@ pub fn abandon(run: &Arc<Run>, why: &str) -> Ending {
     go_back(run, RunState::Abandoned, "abandon", why)
 }
 
-/// The step past whose point of no return a run has come, and why there is no way back: once the intent of
-/// a change in it was written, or it ended well. A step that failed before it changed anything is no reason to forbid the way back.
-pub fn passed_point_of_no_return(script: &dyn Script, story: &[Entry]) -> Option<(String, String)> {
-    let steps = &script.declaration().steps;
-    let passed = |name: &str| {
-        story.iter().any(|entry| match &entry.record {
-            Record::Intent { key, .. } => key.step == name && key.phase == Phase::Perform,
-            Record::StepEnded { step, phase: Phase::Perform, end: StepEnd::Done { .. }, .. } => step == name,
-            _ => false,
-        })
+/// Gives a run up whose databases are gone for good: contacts nothing, cleans nothing up, and writes down what was left.
+pub fn leave_behind(run: &Arc<Run>, why: &str) -> Ending {
+    let checks = run.state.checks();
+    let left = || -> Result<(), Halt> {
+        let record = Record::Unwinding { command: "abandon".to_owned(), why: why.to_owned() };
+        run.append(record, Durability::Synced)?;
+        for spec in run.script.declaration().steps.iter().rev().filter(|spec| spec.cleanup) {
+            if run.state.closure(&spec.name, Phase::Cleanup).ended_well() {
+                continue;
+            }
+            if let Some(Touched { made, .. }) = touched(run, &spec.name)? {
+                let text = format!("left behind: what step `{}` made was not cleaned up: {made}", spec.name);
+                run.append(Record::Note { text: text.clone() }, Durability::Synced)?;
+                run.engine.event(Event::Warning(text));
+            }
+        }
+        Ok(())
     };
-    let past = steps.iter().find(|spec| spec.point_of_no_return.is_some() && passed(&spec.name))?;
-    Some((past.name.clone(), past.point_of_no_return.clone()?))
+    match left() {
+        Ok(()) => gone_back(run, RunState::Abandoned, "the run was given up, and nothing was cleaned up", checks),
+        Err(halt) => drive::end(run, Stopped { step: "abandon".to_owned(), error: plain(halt.into()) }, checks),
+    }
 }
 
 fn refuse_past_return(run: &Run) -> Result<(), Stop> {
-    let story = run.engine.journal.story(&run.lease.run).map_err(halt)?;
-    match passed_point_of_no_return(&*run.script, &story) {
+    match no_return::passed(&*run.engine.journal, &run.lease.run, &*run.script).map_err(halt)? {
         None => Ok(()),
         Some((step, why)) => {
             let message = format!("the run is past its point of no return, step `{step}`: {why}");
@@ -91,12 +99,15 @@ fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending 
         return drive::end(run, stopped, checks);
     }
     let done = if state == RunState::Undone { "the run was taken back" } else { "the run was given up" };
-    let verdict = Verdict::Pass;
+    gone_back(run, state, done, checks)
+}
+
+fn gone_back(run: &Arc<Run>, state: RunState, done: &str, checks: Vec<Check>) -> Ending {
     drive::finish(
         run,
         Ending {
             state,
-            verdict,
+            verdict: Verdict::Pass,
             why: done.to_owned(),
             fault: None,
             shown: String::new(),

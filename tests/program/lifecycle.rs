@@ -253,3 +253,48 @@ fn two_engines_resumed_at_once_on_one_run_do_not_both_go_on() {
     assert!(codes.contains(&0) && codes.contains(&7), "{codes:?}");
     assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "0,1,2");
 }
+
+#[test]
+fn past_the_point_of_no_return_there_is_no_undo_even_when_the_step_was_cut_off() {
+    let (database, project) = numbers();
+    project.runbook(
+        "point",
+        r#"step("before", || sql::exec(params.app, "insert into numbers values (1)", #{}, #{ rows: 1 }))
+            .undo(|made| sql::exec(params.app, "delete from numbers where n = 1"));
+        step("flip", || {
+            gate::that("ready", sql::value(params.app, "select count(*) from numbers where n = 9") == 0, "");
+            sql::exec(params.app, "insert into numbers values (2)", #{}, #{ rows: 1 });
+            sql::exec(params.app, "insert into numbers values (1 / (select 1 - count(*) from numbers where n = 3))");
+        }).point_of_no_return("customers see the new side");"#,
+    );
+    database.sql("insert into numbers values (9)");
+    project.run(&["run", "point"]).with_code(3);
+    project.run(&["undo"]).with_code(0);
+    database.sql("delete from numbers; insert into numbers values (3)");
+    project.run(&["run", "point"]).with_code(1).saying("division by zero");
+    project.run(&["undo", "point-2"]).with_code(2).saying("customers see the new side");
+    assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "1,2,3");
+}
+
+#[test]
+fn a_run_whose_database_is_gone_for_good_is_given_up_and_what_it_left_is_written_down() {
+    let cluster = Cluster::start(&[]);
+    let database = cluster.database("gone");
+    database.sql("create table numbers (n int)");
+    let project = Project::on(&database);
+    project.runbook(
+        "left",
+        r#"step("make", || sql::exec(params.app, "insert into numbers values (1) returning n", #{}, #{ rows: 1 }))
+            .cleanup(|made| sql::exec(params.app, "delete from numbers"));
+        step("fail", || throw "no further");"#,
+    );
+    project.run(&["run", "left"]).with_code(1);
+    cluster.stop();
+    let said = project.run(&["abandon", "--why", "the server is gone"]);
+    assert_ne!(said.code, 0, "{}", said.err);
+    project.run(&["abandon", "--why", "the server is gone", "--leave-behind"]).with_code(0).saying("left behind");
+    let report = project.run(&["report", "left-1"]).with_code(0);
+    assert!(report.out.contains("left behind: what step `make` made"), "{}", report.out);
+    project.run(&["status"]).with_code(0);
+    project.run(&["audit", "verify"]).with_code(0);
+}

@@ -5,6 +5,7 @@ use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::{Project, Session};
 use super::resume::{How, go_on, refuse_finished};
+use crate::engine::start::Reach;
 use crate::engine::unwind;
 use crate::journal::store::RunSummary;
 use crate::model::ids::RunId;
@@ -18,6 +19,9 @@ pub struct Args {
     /// Why, for the audit log
     #[arg(long)]
     why: String,
+    /// Contact nothing and clean nothing up, when its databases are gone for good; what is left is written down
+    #[arg(long)]
+    leave_behind: bool,
 }
 
 impl Args {
@@ -29,6 +33,10 @@ impl Args {
         let summary = journal.summary(&id)?;
         refuse_finished(&summary)?;
         let session = project.session(out)?;
+        if self.leave_behind {
+            let how = How { take_over: false, command: "abandon", reach: Reach::Journal };
+            return go_on(&session, out, &summary, &how, move |run| unwind::leave_behind(run, &self.why));
+        }
         give_up(&session, out, &summary, &self.why)
     }
 }
@@ -36,6 +44,6 @@ impl Args {
 /// Gives a run up.
 pub fn give_up(session: &Session, out: &Out, summary: &RunSummary, why: &str) -> Result<Verdict, CliError> {
     let why = why.to_owned();
-    let how = How { take_over: false, command: "abandon" };
+    let how = How { take_over: false, command: "abandon", reach: Reach::Targets };
     go_on(session, out, summary, &how, move |run| unwind::abandon(run, &why))
 }

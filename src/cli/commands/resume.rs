@@ -11,7 +11,7 @@ use super::super::out::Out;
 use super::super::session::{Project, Session};
 use crate::engine::context::Run;
 use crate::engine::drive::Ending;
-use crate::engine::start::{self, Taking};
+use crate::engine::start::{self, Reach, Taking};
 use crate::engine::state;
 use crate::engine::unwind;
 use crate::journal::entry::RunState;
@@ -50,7 +50,7 @@ impl Args {
             return say_what(&session, out, &summary);
         }
         let command = if self.world_restored { state::WORLD_RESTORED } else { "resume" };
-        let how = How { take_over: self.take_over, command };
+        let how = How { take_over: self.take_over, command, reach: Reach::Targets };
         go_on(&session, out, &summary, &how, unwind::go_on)
     }
 }
@@ -61,12 +61,14 @@ pub struct How {
     pub take_over: bool,
     /// `resume`, [`state::WORLD_RESTORED`], `undo`, `abandon`.
     pub command: &'static str,
+    /// Whether its databases are contacted.
+    pub reach: Reach,
 }
 
 impl How {
     /// A plain resume.
     pub fn resume() -> Self {
-        Self { take_over: false, command: "resume" }
+        Self { take_over: false, command: "resume", reach: Reach::Targets }
     }
 }
 
@@ -112,8 +114,10 @@ pub fn go_on(
         out.talk(&format!("{} {}; cleanups may fail for it", out.paint("1;33", "warning:"), error.message));
     }
     let config = &session.project.config;
-    for name in summary.started.targets.keys() {
-        config.target(name)?;
+    if how.reach == Reach::Targets {
+        for name in summary.started.targets.keys() {
+            config.target(name)?;
+        }
     }
     let chosen = config.environment.as_ref().map(|chosen| chosen.name.clone());
     if chosen != summary.started.environment {
@@ -130,7 +134,7 @@ pub fn go_on(
         };
         return Err(CliError::refused(message).next(next));
     }
-    let taking = Taking { summary, script, command: how.command, take_over: how.take_over };
+    let taking = Taking { summary, script, command: how.command, take_over: how.take_over, reach: how.reach };
     let held = start::take(&session.engine, &session.locks, taking)?;
     out.talk(&super::run::headline(&held.run));
     Ok(super::run::perform(session, out, &held, begun, work))

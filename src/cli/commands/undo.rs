@@ -5,7 +5,8 @@ use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
 use super::resume::{How, go_on, kept_script, refuse_finished};
-use crate::engine::unwind;
+use crate::engine::start::Reach;
+use crate::engine::{no_return, unwind};
 use crate::model::ids::RunId;
 use crate::model::verdict::Verdict;
 
@@ -31,15 +32,14 @@ impl Args {
         let summary = journal.summary(&id)?;
         refuse_finished(&summary)?;
         let script = kept_script(&summary)?;
-        let story = journal.story(&id)?;
-        if let Some((step, why)) = unwind::passed_point_of_no_return(&*script, &story) {
+        if let Some((step, why)) = no_return::passed(&*journal, &id, &*script)? {
             let message = format!("run {id} is past its point of no return, step `{step}`: {why}");
             return Err(CliError::refused(message)
                 .hinted("only forward from here: resume it, or abandon it and mend by hand")
                 .next(format!("runsheet resume {id}")));
         }
         let session = project.session(out)?;
-        let how = How { take_over: self.take_over, command: "undo" };
+        let how = How { take_over: self.take_over, command: "undo", reach: Reach::Targets };
         go_on(&session, out, &summary, &how, move |run| unwind::undo(run, &self.why))
     }
 }
