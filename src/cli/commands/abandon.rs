@@ -3,8 +3,8 @@
 use super::super::Global;
 use super::super::error::CliError;
 use super::super::out::Out;
-use super::super::session::{Project, Session};
-use super::resume::{How, go_on, refuse_finished};
+use super::super::session::Session;
+use super::resume::{How, go_on, open};
 use crate::engine::start::Reach;
 use crate::engine::unwind;
 use crate::journal::store::RunSummary;
@@ -27,11 +27,7 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
-        let project = Project::open(global, out)?;
-        let journal = project.journal()?;
-        let id = project.run_id(&*journal, self.run.as_ref())?;
-        let summary = journal.summary(&id)?;
-        refuse_finished(&summary)?;
+        let (project, _, summary) = open(global, out, self.run.as_ref())?;
         let session = project.session(out)?;
         if self.leave_behind {
             let how = How { take_over: false, command: "abandon", reach: Reach::Journal };

@@ -15,7 +15,7 @@ use crate::engine::start::{self, Reach, Taking};
 use crate::engine::state;
 use crate::engine::unwind;
 use crate::journal::entry::RunState;
-use crate::journal::store::RunSummary;
+use crate::journal::store::{Journal, RunSummary};
 use crate::model::ids::{Phase, RunId};
 use crate::model::script::Script;
 use crate::model::verdict::Verdict;
@@ -40,11 +40,7 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
-        let project = Project::open(global, out)?;
-        let journal = project.journal()?;
-        let id = project.run_id(&*journal, self.run.as_ref())?;
-        let summary = journal.summary(&id)?;
-        refuse_finished(&summary)?;
+        let (project, _, summary) = open(global, out, self.run.as_ref())?;
         let session = project.session(out)?;
         if self.plan {
             return say_what(&session, out, &summary);
@@ -72,8 +68,21 @@ impl How {
     }
 }
 
+/// Opens the project and finds the run that is to be gone on with.
+pub fn open(
+    global: &Global,
+    out: &mut Out,
+    run: Option<&RunId>,
+) -> Result<(Project, Arc<dyn Journal>, RunSummary), CliError> {
+    let project = Project::open(global, out)?;
+    let journal = project.journal()?;
+    let summary = journal.summary(&project.run_id(&*journal, run)?)?;
+    refuse_finished(&summary)?;
+    Ok((project, journal, summary))
+}
+
 /// Refuses to go on with what has ended.
-pub fn refuse_finished(summary: &RunSummary) -> Result<(), CliError> {
+fn refuse_finished(summary: &RunSummary) -> Result<(), CliError> {
     if !summary.state.finished() {
         return Ok(());
     }

@@ -3,8 +3,7 @@
 use super::super::Global;
 use super::super::error::CliError;
 use super::super::out::Out;
-use super::super::session::Project;
-use super::resume::{How, go_on, kept_script, refuse_finished};
+use super::resume::{How, go_on, kept_script, open};
 use crate::engine::start::Reach;
 use crate::engine::{no_return, unwind};
 use crate::model::ids::RunId;
@@ -26,13 +25,10 @@ pub struct Args {
 impl Args {
     /// Does it.
     pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
-        let project = Project::open(global, out)?;
-        let journal = project.journal()?;
-        let id = project.run_id(&*journal, self.run.as_ref())?;
-        let summary = journal.summary(&id)?;
-        refuse_finished(&summary)?;
+        let (project, journal, summary) = open(global, out, self.run.as_ref())?;
+        let id = &summary.run;
         let script = kept_script(&summary)?;
-        if let Some((step, why)) = no_return::passed(&*journal, &id, &*script)? {
+        if let Some((step, why)) = no_return::passed(&*journal, id, &*script)? {
             let message = format!("run {id} is past its point of no return, step `{step}`: {why}");
             return Err(CliError::refused(message)
                 .hinted("only forward from here: resume it, or abandon it and mend by hand")

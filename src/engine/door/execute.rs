@@ -5,27 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lanes;
-use crate::effects::{Done, Doubt, Ledger, Ticket};
+use crate::effects::Ticket;
 use crate::engine::cancel::Urgency;
 use crate::engine::context::{Run, halt};
 use crate::engine::replay::{Cursor, Lane, Recorded};
-use crate::journal::entry::{Answer, Outcome, Record};
-use crate::journal::store::Durability;
+use crate::journal::entry::{Answer, Outcome};
 use crate::model::Value;
-use crate::model::action::{Action, Recovery, Resource};
-use crate::model::clock::backoff;
+use crate::model::action::Action;
 use crate::model::declaration::StepSpec;
 use crate::model::event::Event;
-use crate::model::fault::{Fault, FaultClass, Halt, Stop};
+use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
 use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::verdict::{Check, CheckVerdict};
-
-/// An action that took longer than this has its outcome made durable at once: redoing it would cost more than the sync.
-const LONG: Duration = Duration::from_secs(1);
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// One closure being called, shared by its lanes.
 pub struct Closure {
@@ -118,114 +111,6 @@ impl ExecuteDoor {
         }
     }
 
-    /// Appends an outcome.
-    pub(super) fn record(
-        &self,
-        key: &ActionKey,
-        attempt: u32,
-        action: &Action,
-        outcome: Outcome,
-        took: Duration,
-        rows: Option<u64>,
-    ) -> Result<(), Halt> {
-        let durability =
-            if action.class == Recovery::Ask || took > LONG { Durability::Synced } else { Durability::Unsynced };
-        let request = if action.class == Recovery::Read { action.request.clone() } else { Value::Null };
-        let record = Record::Outcome {
-            key: key.clone(),
-            attempt,
-            word: action.word.clone(),
-            title: action.title.clone(),
-            fingerprint: action.fingerprint(),
-            request,
-            outcome,
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            rows,
-        };
-        self.closure.run.append(record, durability).map(drop)
-    }
-
-    /// Performs an action that has no answer yet, beginning with attempt `first`.
-    pub(super) fn attempt(&self, key: &ActionKey, action: &Action, first: u32) -> Result<Value, Stop> {
-        let policy = self.closure.spec.retry;
-        let run = &self.closure.run;
-        let mut attempt = first;
-        loop {
-            if action.class != Recovery::Read {
-                self.before_change(action)?;
-            }
-            let begun = Instant::now();
-            let (done, doubt) = self.once(key, attempt, action)?;
-            let fault = match done {
-                Ok(done) => {
-                    let value = done.value.clone();
-                    let outcome = Outcome::Done { value: done.value };
-                    self.record(key, attempt, action, outcome, begun.elapsed(), done.rows)?;
-                    return Ok(value);
-                }
-                Err(fault) => fault,
-            };
-            let fault = if fault.class == FaultClass::Unknown && action.class != Recovery::Read {
-                match self.settle_now(key, attempt, action, fault, &doubt)? {
-                    Ok(value) => return Ok(value),
-                    Err(fault) => fault,
-                }
-            } else {
-                fault
-            };
-            let tries = attempt - first + 1;
-            let again =
-                fault.class == FaultClass::Retryable && action.class != Recovery::Ask && tries < policy.attempts;
-            if !again {
-                self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
-                return Err(fault.into());
-            }
-            let wait = backoff(Duration::from_secs_f64(policy.wait), LONGEST_WAIT, tries);
-            if action.class != Recovery::Read {
-                self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
-            }
-            run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
-            run.engine.pause(Urgency::Soft, wait)?;
-            attempt += 1;
-        }
-    }
-
-    /// One attempt, within the step's time. A signal ends a read at once, and a change only when it is pressed twice.
-    fn once(&self, key: &ActionKey, attempt: u32, action: &Action) -> Result<(Result<Done, Fault>, Doubt), Halt> {
-        let run = &self.closure.run;
-        let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
-        let ledger = DoorLedger { door: self, key, attempt, action, begun: Instant::now(), written: Mutex::default() };
-        let urgency = if action.class == Recovery::Read { Urgency::Soft } else { Urgency::Hard };
-        let effect = run.engine.effects.perform(action, &ticket, &ledger);
-        let deadline = self.closure.deadline;
-        let done = run.engine.wait(urgency, async {
-            match deadline {
-                None => effect.await,
-                Some(deadline) => match tokio::time::timeout_at(deadline.into(), effect).await {
-                    Ok(done) => done,
-                    Err(_) => Err(Fault::unknown("step.timeout", "the step's time was up while this was at work")),
-                },
-            }
-        })?;
-        let written = ledger.written.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match written.refused {
-            Some(halt) => Err(halt),
-            None => Ok((done, written.doubt)),
-        }
-    }
-
-    /// What must hold before any change: nobody else works on the database, and every hold is unbroken.
-    fn before_change(&self, action: &Action) -> Result<(), Stop> {
-        let run = &self.closure.run;
-        for target in action.writes.iter().filter_map(Resource::target) {
-            run.locks.prove(run, target)?;
-        }
-        if self.closure.phase == Phase::Perform {
-            super::probe::prove_holds(run, &self.closure.spec.name)?;
-        }
-        Ok(())
-    }
-
     fn check(&self, action: &Action) -> Result<Option<Check>, Fault> {
         if action.word != RecordCheck::WORD {
             return Ok(None);
@@ -279,12 +164,12 @@ impl ExecuteDoor {
             return Err(Halt::Waiting { key: key.clone(), question, manual }.into());
         };
         if approved {
-            self.record(key, 1, action, Outcome::Done { value: Value::Bool(true) }, LONG * 2, None)?;
+            self.record(key, 1, action, Outcome::Done { value: Value::Bool(true) }, Duration::ZERO, None)?;
             return Ok(Value::Bool(true));
         }
         let fault = Fault::fatal("flow.rejected", format!("the answer to \"{question}\" was no"))
             .hinted("undo the run, or abandon it");
-        self.record(key, 1, action, Outcome::Failed { fault: fault.clone() }, LONG * 2, None)?;
+        self.record(key, 1, action, Outcome::Failed { fault: fault.clone() }, Duration::ZERO, None)?;
         Err(fault.into())
     }
 
@@ -370,94 +255,5 @@ impl Host for ExecuteDoor {
 
     fn previewing(&self) -> bool {
         false
-    }
-}
-
-impl ExecuteDoor {
-    /// Whether a recorded failure is one between two attempts, whose next attempt never began.
-    fn left_behind(&self, recorded: &Recorded, fault: &Fault) -> bool {
-        fault.class == FaultClass::Retryable
-            && recorded.class().is_some_and(|class| class != Recovery::Ask)
-            && recorded.attempts < self.closure.spec.retry.attempts
-    }
-}
-
-/// The ledger that an effect writes through: the door's own entries, under the run's lease.
-struct DoorLedger<'a> {
-    door: &'a ExecuteDoor,
-    key: &'a ActionKey,
-    attempt: u32,
-    action: &'a Action,
-    begun: Instant,
-    written: Mutex<Written>,
-}
-
-#[derive(Default)]
-struct Written {
-    /// What is in doubt from now on, should the attempt be cut off.
-    doubt: Doubt,
-    /// Why nothing may be changed any more, whatever the effect makes of its fault.
-    refused: Option<Halt>,
-}
-
-impl DoorLedger<'_> {
-    /// A change that was long in the making proves again, before it takes effect, what was proved when it began.
-    fn still_sound(&self) -> Result<(), Fault> {
-        /// Probes are scripts, which recurse on the stack of the thread that calls them.
-        const STACK: usize = 16 << 20;
-        if self.begun.elapsed() <= LONG {
-            return Ok(());
-        }
-        // On a thread of its own: this one is already at work on the effect, and cannot wait for another.
-        let proved = std::thread::scope(|scope| {
-            let prove = || self.door.before_change(self.action);
-            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, prove);
-            thread.map(|thread| thread.join())
-        });
-        match proved {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(Stop::Failed(fault)))) => Err(fault),
-            Ok(Ok(Err(Stop::Halted(halt)))) => {
-                let fault = Fault::fatal("door.halted", halt.to_string());
-                self.written.lock().unwrap_or_else(PoisonError::into_inner).refused = Some(halt);
-                Err(fault)
-            }
-            Ok(Err(_)) | Err(_) => Err(Fault::fatal("door.proof", "what the change relies on could not be proved")),
-        }
-    }
-
-    fn write(&self, record: Record, durability: Durability) -> Result<(), Fault> {
-        self.door.closure.run.append(record, durability).map(drop).map_err(|halt| {
-            let fault = Fault::fatal("journal", halt.to_string());
-            self.written.lock().unwrap_or_else(PoisonError::into_inner).refused = Some(halt);
-            fault
-        })
-    }
-}
-
-impl Ledger for DoorLedger<'_> {
-    fn started(&self, holds: Value) -> Result<(), Fault> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).doubt.holds = Some(holds.clone());
-        let record = Record::Started { key: self.key.clone(), attempt: self.attempt, holds };
-        self.write(record, Durability::Unsynced)
-    }
-
-    fn intent(&self, proof: Value) -> Result<(), Fault> {
-        let action = self.action;
-        self.still_sound()?;
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).doubt.proof = Some(proof.clone());
-        let record = Record::Intent {
-            key: self.key.clone(),
-            attempt: self.attempt,
-            word: action.word.clone(),
-            title: action.title.clone(),
-            fingerprint: action.fingerprint(),
-            request: action.request.clone(),
-            class: action.class,
-            writes: action.writes.clone(),
-            probe: action.probe.clone(),
-            proof,
-        };
-        self.write(record, Durability::Synced)
     }
 }
