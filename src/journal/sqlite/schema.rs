@@ -3,10 +3,10 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::error::explain;
 use crate::journal::entry::FORMAT;
@@ -17,6 +17,9 @@ const APPLICATION_ID: i32 = 0x5253_4854;
 
 /// How long another process's short transaction is waited for. Appends take milliseconds; a disk may stall for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The wait before a file that is just being made is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Pages after which the write-ahead log is moved into the file and begun anew. Overwriting a log syncs faster than
 /// letting it grow: at SQLite's own 1,000 pages, synced appends take a third longer.
@@ -53,8 +56,24 @@ const SCHEMA: &str = "
 /// Opens or makes the file and refuses what is not a journal of this format.
 pub(super) fn open(path: &Path, program_version: &str) -> Result<Connection, JournalError> {
     create_private(path)?;
+    let begun = Instant::now();
+    let prepared = loop {
+        match prepare(path, program_version) {
+            // While another process makes the file, SQLite answers so at once, however patient it was told to be.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE);
+            }
+            prepared => break prepared,
+        }
+    };
+    let connection = prepared.map_err(|error| explain(path, &error))?;
+    check_format(path, &connection)?;
+    Ok(connection)
+}
+
+fn prepare(path: &Path, program_version: &str) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let prepared = Connection::open_with_flags(path, flags).and_then(|mut connection| {
+    Connection::open_with_flags(path, flags).and_then(|mut connection| {
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(32);
         // One plan for a statement, whatever is bound to it: otherwise each new value prepares it anew, since the
@@ -67,10 +86,7 @@ pub(super) fn open(path: &Path, program_version: &str) -> Result<Connection, Jou
             make(&mut connection, program_version)?;
         }
         Ok(connection)
-    });
-    let connection = prepared.map_err(|error| explain(path, &error))?;
-    check_format(path, &connection)?;
-    Ok(connection)
+    })
 }
 
 /// Makes the file before SQLite does, which would leave it readable by others; its companions take over its mode.
