@@ -45,7 +45,8 @@ pub fn ask(run: &Arc<Run>, name: &str, action: &Action) -> Result<ProbeAnswer, S
 
 /// Proves every hold of the steps before `step`.
 pub fn prove_holds(run: &Arc<Run>, step: &str) -> Result<(), Stop> {
-    for spec in run.script.declaration().steps.iter().take_while(|spec| spec.name != step) {
+    let before = run.script.declaration().steps.iter().take_while(|spec| spec.name != step);
+    for spec in before.filter(|spec| !spec.holds.is_empty()) {
         let Some(made) = run.output(&spec.name) else { continue };
         for hold in &spec.holds {
             let held = call(run, &hold.probe, std::slice::from_ref(&made))?;
