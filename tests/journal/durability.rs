@@ -239,22 +239,25 @@ fn a_file_whose_order_is_damaged_is_read_to_an_end_and_the_entry_named() {
     assert!(matches!(report, Err(JournalError::Damaged { .. })), "{report:?}");
 }
 
-#[test]
-fn a_full_disk_is_named_and_leaves_the_journal_consistent() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size=600k tmpfs {0} && exec {1} journal::durability::child_that_fills --exact --ignored --nocapture",
-        folder.path().display(),
-        std::env::current_exe().unwrap().display()
-    );
+/// What the ignored test `child` says where `mount`, with the folder as `$0`, was done for it alone.
+fn in_mounts_of_its_own(folder: &Path, mount: &str, child: &str) -> String {
+    let script = format!("{mount} && exec \"$1\" journal::durability::{child} --exact --ignored --nocapture");
     let child = Command::new("unshare")
         .args(["-m", "sh", "-c", &script])
-        .env("RUNSHEET_TEST_CHILD", folder.path())
+        .args([folder, &std::env::current_exe().unwrap()])
+        .env("RUNSHEET_TEST_CHILD", folder)
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success(), "{said}\n{}", String::from_utf8_lossy(&child.stderr));
+    said
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_the_journal_consistent() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = in_mounts_of_its_own(folder.path(), r#"mount -t tmpfs -o size=600k tmpfs "$0""#, "child_that_fills");
     assert!(said.contains("the disk was full and then was not"), "{said}");
 }
 
@@ -298,19 +301,11 @@ fn child_that_fills() {
 fn a_read_only_file_is_told_apart_from_a_full_disk() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
-    let script = format!(
-        "mount --bind {0} {0} && mount -o remount,ro,bind {0} && exec {1} journal::durability::child_that_may_not_write --exact --ignored --nocapture",
-        folder.path().display(),
-        std::env::current_exe().unwrap().display()
+    let said = in_mounts_of_its_own(
+        folder.path(),
+        r#"mount --bind "$0" "$0" && mount -o remount,ro,bind "$0""#,
+        "child_that_may_not_write",
     );
-    let child = Command::new("unshare")
-        .args(["-m", "sh", "-c", &script])
-        .env("RUNSHEET_TEST_CHILD", folder.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success(), "{said}\n{}", String::from_utf8_lossy(&child.stderr));
     assert!(said.contains("refused: "), "{said}");
 }
 

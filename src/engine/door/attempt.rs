@@ -85,14 +85,13 @@ impl ExecuteDoor {
             let tries = attempt - first + 1;
             let again =
                 fault.class == FaultClass::Retryable && action.class != Recovery::Ask && tries < policy.attempts;
-            if !again {
+            if !again || action.class != Recovery::Read {
                 self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
+            }
+            if !again {
                 return Err(fault.into());
             }
             let wait = backoff(Duration::from_secs_f64(policy.wait), LONGEST_WAIT, tries);
-            if action.class != Recovery::Read {
-                self.record(key, attempt, action, Outcome::Failed { fault: fault.clone() }, begun.elapsed(), None)?;
-            }
             run.engine.event(Event::Retrying { title: action.title.clone(), fault, wait: wait.as_secs_f64() });
             run.engine.pause(Urgency::Soft, wait)?;
             attempt += 1;
