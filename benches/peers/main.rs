@@ -60,7 +60,11 @@ fn steps(bars: &mut Bars, tmp: &Path, venv: &Venv) {
     let bar = "one step more / one step more of DBOS Transact on SQLite";
     match &venv.dbos {
         Ok(_) => {
-            bars.ratio(bar, rounds.ratio_of_growth(("runsheet, 1 step", "runsheet"), ("DBOS, 1 step", "DBOS")), 0.1)
+            let peer = ("DBOS, 1 step", "DBOS");
+            bars.ratio(bar, rounds.ratio_of_growth(("runsheet, 1 step", "runsheet"), peer), 0.1);
+            let write = rounds.median("append + fdatasync") / writes as f64;
+            let step = (rounds.median("DBOS") - rounds.median("DBOS, 1 step")) / (STEPS - 1) as f64;
+            bars.note(&format!("below which no durable step can be: one bare append + fdatasync, {:.3}", write / step));
         }
         Err(why) => bars.skipped(bar, why),
     }

@@ -86,6 +86,11 @@ impl Bars {
         self.lines.push(format!("{verdict} {what}: {found:.3} (at most {most})"));
     }
 
+    /// What the bar above must be read with.
+    pub fn note(&mut self, text: &str) {
+        self.lines.push(format!("         {text}"));
+    }
+
     /// A bar that could not be measured here.
     pub fn skipped(&mut self, what: &str, why: &str) {
         self.lines.push(format!("NOT MEASURED {what}: {why}"));

@@ -126,7 +126,7 @@ pub fn trivial_steps(steps: usize) -> String {
 /// 24 lines of log. A change leaves three entries in the journal, the others one.
 fn actions(count: usize) -> String {
     let body = r#"sql::exec(params.app, "insert into trace values ({{ n }})", #{ n: i }); sql::value(params.app, "select {{ n }}", #{ n: i });"#;
-    let light = "now(); log::info(`item ${i}`); ".repeat(24);
+    let light = "for j in 0..24 { now(); log::info(`item ${i}.${j}`); }";
     format!("for i in 0..{} {{ {body} {light} }}", count / 50)
 }
 

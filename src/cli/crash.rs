@@ -56,14 +56,17 @@ impl Journal for Crashing {
         self.around(|| self.inner.take(run, by, command, at))
     }
 
-    fn append(
+    fn append_all(
         &self,
         lease: &Lease,
-        record: Record,
-        at: DateTime<Utc>,
+        records: Vec<(DateTime<Utc>, Record)>,
         durability: Durability,
     ) -> Result<String, JournalError> {
-        self.around(|| self.inner.append(lease, record, at, durability))
+        self.around(|| self.inner.append_all(lease, records, durability))
+    }
+
+    fn sync(&self) -> Result<(), JournalError> {
+        self.inner.sync()
     }
 
     fn decide(&self, run: &RunId, record: Record, at: DateTime<Utc>) -> Result<String, JournalError> {

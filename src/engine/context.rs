@@ -87,18 +87,49 @@ pub struct Run {
     pub locks: Arc<WriteLocks>,
     /// Outputs and durations of the steps done in this process, over those of [`State`].
     progress: Mutex<BTreeMap<String, (Value, f64)>>,
+    /// Goes into the journal with the next record.
+    pending: Mutex<Option<(DateTime<Utc>, Record)>>,
 }
 
 impl Run {
     /// A run as it was taken from the journal.
     pub fn new(engine: Engine, lease: Lease, script: Arc<dyn Script>, state: State) -> Self {
         let locks = Arc::new(WriteLocks::new(&lease.run));
-        Self { engine, lease, script, state, locks, progress: Mutex::default() }
+        Self { engine, lease, script, state, locks, progress: Mutex::default(), pending: Mutex::default() }
     }
 
     /// Appends a record; without a journal nothing goes on.
     pub fn append(&self, record: Record, durability: Durability) -> Result<String, Halt> {
-        self.engine.journal.append(&self.lease, record, self.engine.now(), durability).map_err(halt)
+        // Kept locked, lest a record of another lane comes before what it follows.
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = pending.take().into_iter().chain([(self.engine.now(), record)]).collect();
+        self.append_all(records, durability)
+    }
+
+    /// Leaves a record that nothing depends on to be written together with the next one: a step that touches nothing
+    /// then costs one write instead of two.
+    pub fn append_with_next(&self, record: Record) -> Result<(), Halt> {
+        self.append_pending()?;
+        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = Some((self.engine.now(), record));
+        Ok(())
+    }
+
+    /// Writes what was left for the next record, before something that may take long: others want to see it.
+    pub fn append_pending(&self) -> Result<(), Halt> {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        match pending.take() {
+            Some(record) => self.append_all(vec![record], Durability::Unsynced).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes everything written so far survive a power loss, before a wait in which one is as likely as ever.
+    pub fn sync(&self) -> Result<(), Halt> {
+        self.engine.journal.sync().map_err(halt)
+    }
+
+    fn append_all(&self, records: Vec<(DateTime<Utc>, Record)>, durability: Durability) -> Result<String, Halt> {
+        self.engine.journal.append_all(&self.lease, records, durability).map_err(halt)
     }
 
     /// Remembers what a step answered.
@@ -118,6 +149,7 @@ impl Run {
             state,
             locks: Arc::clone(&self.locks),
             progress: Mutex::default(),
+            pending: Mutex::default(),
         })
     }
 

@@ -154,7 +154,7 @@ pub fn call(
     let step = spec.name.clone();
     let known = run.state.closure(&step, phase);
     let started = Record::StepStarted { step: step.clone(), phase };
-    run.append(started, Durability::Unsynced).map_err(|halt| plain(halt.into()))?;
+    run.append_with_next(started).map_err(|halt| plain(halt.into()))?;
     let spent = run.spent(&known, 0).map_err(|halt| plain(halt.into()))?;
     // Kills do not lengthen its time; once it failed it is tried anew with all of it, or it could never be resumed.
     let last_failure = known.failures.last().copied().unwrap_or_default();

@@ -94,6 +94,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Digest of everything in it that a run is held to.
     pub digest: String,
+    /// Digest of all the rest with it, warnings and figures too: what a reviewer read is what was made.
+    pub seal: String,
 }
 
 /// What a plan is made from.
@@ -156,8 +158,10 @@ impl Plan {
             steps,
             warnings,
             digest: String::new(),
+            seal: String::new(),
         };
         plan.digest = digest::of_value(&plan.pinned());
+        plan.seal = plan.sealed();
         Ok(plan)
     }
 
@@ -205,9 +209,13 @@ impl Plan {
         changed
     }
 
-    /// Whether the digest it carries is its own: a plan that was edited is no plan.
+    fn sealed(&self) -> String {
+        digest::of_value(&json!(Self { seal: String::new(), ..self.clone() }))
+    }
+
+    /// Whether the digests it carries are its own: a plan that was edited is no plan.
     pub fn intact(&self) -> bool {
-        self.digest == digest::of_value(&self.pinned())
+        self.digest == digest::of_value(&self.pinned()) && self.seal == self.sealed()
     }
 
     /// Whether every step could be walked without a fault.

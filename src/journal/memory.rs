@@ -81,13 +81,25 @@ impl Journal for MemoryJournal {
         })
     }
 
-    fn append(&self, lease: &Lease, record: Record, at: DateTime<Utc>, _: Durability) -> Result<String, JournalError> {
+    fn append_all(
+        &self,
+        lease: &Lease,
+        records: Vec<(DateTime<Utc>, Record)>,
+        _: Durability,
+    ) -> Result<String, JournalError> {
         self.with(&lease.run, |run| {
             if run.epoch != lease.epoch {
                 return Err(JournalError::Fenced { run: run.id.clone(), by: run.holder.to_string() });
             }
-            run.push(run.head(), record, at)
+            let before = run.entries.len();
+            let pushed = records.into_iter().try_for_each(|(at, record)| run.push(run.head(), record, at).map(drop));
+            pushed.inspect_err(|_| run.entries.truncate(before))?;
+            Ok(run.head())
         })
+    }
+
+    fn sync(&self) -> Result<(), JournalError> {
+        Ok(())
     }
 
     fn decide(&self, run: &RunId, record: Record, at: DateTime<Utc>) -> Result<String, JournalError> {

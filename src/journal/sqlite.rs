@@ -178,37 +178,49 @@ impl Journal for SqliteJournal {
 
     fn take(&self, run: &RunId, by: Actor, command: &str, at: DateTime<Utc>) -> Result<Lease, JournalError> {
         self.write(Durability::Synced, |transaction| {
-            let tail = tail(transaction, run)?;
+            let mut tail = tail(transaction, run)?;
             let epoch = tail.epoch + 1;
             transaction.execute(
                 "update run set epoch = ?2, holder = ?3 where no = ?1",
                 params![tail.no, epoch.cast_signed(), by.to_string()],
             )?;
-            push(transaction, run, tail, Record::RunResumed { by, command: command.to_owned() }, at)?;
+            push(transaction, run, &mut tail, Record::RunResumed { by, command: command.to_owned() }, at)?;
             Ok(Lease { run: run.clone(), epoch })
         })
     }
 
-    fn append(
+    fn append_all(
         &self,
         lease: &Lease,
-        record: Record,
-        at: DateTime<Utc>,
+        records: Vec<(DateTime<Utc>, Record)>,
         durability: Durability,
     ) -> Result<String, JournalError> {
         self.write(durability, |transaction| {
-            let tail = tail(transaction, &lease.run)?;
+            let mut tail = tail(transaction, &lease.run)?;
             if tail.epoch != lease.epoch {
                 return Err(JournalError::Fenced { run: lease.run.clone(), by: tail.holder }.into());
             }
-            push(transaction, &lease.run, tail, record, at)
+            for (at, record) in records {
+                push(transaction, &lease.run, &mut tail, record, at)?;
+            }
+            Ok(tail.head)
         })
+    }
+
+    /// By syncing the log itself: a commit that changes nothing would sync nothing.
+    fn sync(&self) -> Result<(), JournalError> {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let synced = std::fs::File::open(&log).and_then(|log| log.sync_data());
+        synced
+            .map_err(|error| JournalError::Storage { path: log.to_string_lossy().into_owned(), why: error.to_string() })
     }
 
     fn decide(&self, run: &RunId, record: Record, at: DateTime<Utc>) -> Result<String, JournalError> {
         self.write(Durability::Synced, |transaction| {
-            let tail = tail(transaction, run)?;
-            push(transaction, run, tail, record, at)
+            let mut tail = tail(transaction, run)?;
+            push(transaction, run, &mut tail, record, at)?;
+            Ok(tail.head)
         })
     }
 
@@ -398,15 +410,18 @@ fn tail(connection: &Connection, run: &RunId) -> Result<Tail, Refusal> {
     found.ok_or_else(|| JournalError::NoSuchRun(run.clone()).into())
 }
 
-/// Chains a record to the end of its run and answers its digest.
+/// Chains a record to the end of its run, which is behind it then.
 fn push(
     transaction: &Transaction<'_>,
     run: &RunId,
-    tail: Tail,
+    tail: &mut Tail,
     record: Record,
     at: DateTime<Utc>,
-) -> Result<String, Refusal> {
-    insert(transaction, tail.no, &Entry { run: run.clone(), n: tail.n + 1, at, previous: tail.head, record })
+) -> Result<(), Refusal> {
+    tail.n += 1;
+    let previous = std::mem::take(&mut tail.head);
+    tail.head = insert(transaction, tail.no, &Entry { run: run.clone(), n: tail.n, at, previous, record })?;
+    Ok(())
 }
 
 fn insert(transaction: &Transaction<'_>, no: i64, entry: &Entry) -> Result<String, Refusal> {

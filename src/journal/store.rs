@@ -107,7 +107,20 @@ pub trait Journal: Send + Sync {
         record: Record,
         at: DateTime<Utc>,
         durability: Durability,
+    ) -> Result<String, JournalError> {
+        self.append_all(lease, vec![(at, record)], durability)
+    }
+
+    /// Appends entries under a lease, all or none, and answers the digest of the last.
+    fn append_all(
+        &self,
+        lease: &Lease,
+        records: Vec<(DateTime<Utc>, Record)>,
+        durability: Durability,
     ) -> Result<String, JournalError>;
+
+    /// Makes everything appended so far survive a power loss.
+    fn sync(&self) -> Result<(), JournalError>;
 
     /// Appends a decision of a person to a run without going on with it, durably.
     fn decide(&self, run: &RunId, record: Record, at: DateTime<Utc>) -> Result<String, JournalError>;

@@ -46,19 +46,29 @@ struct Lint<'a> {
     read: BTreeSet<String>,
 }
 
+/// One file, with what is looked up again and again while it is walked.
+struct Page<'a> {
+    path: &'a str,
+    ast: &'a AST,
+    /// Names under which its imports are known.
+    imports: BTreeSet<String>,
+    /// Steps whose closure ends without a value, and the statement it ends with.
+    valueless: Vec<(String, Position)>,
+}
+
 impl Lint<'_> {
     fn file(&mut self, path: &str, ast: &AST) {
-        let valueless = self.valueless(path, ast);
+        let page = Page { path, ast, imports: imports(ast), valueless: self.valueless(path, ast) };
         ast.walk(&mut |nodes| {
             match nodes.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) => {
-                    self.call(path, ast, call, *at);
+                    self.call(&page, call, *at);
                 }
                 Some(ASTNode::Expr(Expr::Dot(pair, ..) | Expr::Index(pair, ..))) => {
                     if let Expr::Variable(variable, _, _) = &pair.lhs
                         && let Some((key, at)) = key(&pair.rhs)
                     {
-                        self.lookup(path, ast, &variable.1, key, at, &valueless);
+                        self.lookup(&page, &variable.1, key, at);
                     }
                 }
                 _ => {}
@@ -71,9 +81,10 @@ impl Lint<'_> {
         self.found.push(problem.at(location(path, at), label, self.runbook.sources().text(path)));
     }
 
-    fn call(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
+    fn call(&mut self, page: &Page<'_>, call: &FnCallExpr, at: Position) {
+        let path = page.path;
         if call.is_qualified() {
-            self.family(path, ast, call, at);
+            self.family(page, call, at);
             self.word(path, call, at);
             if call.namespace.root() == "sql" && SQL_WORDS.contains(&call.name.as_str()) && call.args.len() > 1 {
                 self.sql(path, &call.args[1]);
@@ -83,20 +94,21 @@ impl Lint<'_> {
         }
         let declares = matches!(call.name.as_str(), "step" | "runbook")
             && declaring::WORDS.iter().any(|entry| entry.word.name == call.name.as_str());
-        if declares && inside_function(ast, at) {
+        if declares && inside_function(page.ast, at) {
             let problem = Diagnostic::error("phase", format!("`{}` declares, and a step only acts", call.name));
             self.add(path, at, "", problem.hinted("move it to the top level"));
         }
     }
 
     /// A family that is neither ours nor an import; Rhai itself finds out only when it is called.
-    fn family(&mut self, path: &str, ast: &AST, call: &FnCallExpr, at: Position) {
+    fn family(&mut self, page: &Page<'_>, call: &FnCallExpr, at: Position) {
         let family = call.namespace.root();
-        let families: Vec<String> = vocabulary::families().into_iter().map(str::to_owned).collect();
-        if !families.iter().chain(&imports(ast)).any(|known| known == family) {
+        let families = vocabulary::families();
+        if !families.contains(family) && !page.imports.contains(family) {
+            let known: Vec<String> = families.into_iter().map(str::to_owned).collect();
             let message = format!("there is no family of words and no import `{family}`");
-            let message = format!("{message}{}", did_you_mean(family, &families));
-            self.add(path, at, "", Diagnostic::error("word.unknown", message));
+            let message = format!("{message}{}", did_you_mean(family, &known));
+            self.add(page.path, at, "", Diagnostic::error("word.unknown", message));
         }
     }
 
@@ -174,7 +186,8 @@ impl Lint<'_> {
         }
     }
 
-    fn lookup(&mut self, path: &str, ast: &AST, of: &str, key: &str, at: Position, valueless: &[(String, Position)]) {
+    fn lookup(&mut self, page: &Page<'_>, of: &str, key: &str, at: Position) {
+        let path = page.path;
         let declaration = self.runbook.declaration();
         if of == "params" {
             self.read.insert(key.to_owned());
@@ -194,11 +207,11 @@ impl Lint<'_> {
             self.add(path, at, "", Diagnostic::error("step.unknown", message));
             return;
         };
-        if self.owner(path, ast, at).is_some_and(|owner| index > owner) {
+        if self.owner(page, at).is_some_and(|owner| index > owner) {
             let message = format!("step `{key}` runs after this one: it has no value yet");
             self.add(path, at, "", Diagnostic::error("step.later", message));
         } else if of == "done"
-            && let Some((_, last)) = valueless.iter().find(|(step, _)| step == key)
+            && let Some((_, last)) = page.valueless.iter().find(|(step, _)| step == key)
         {
             let problem = Diagnostic::error("step.no_value", format!("step `{key}` has no value to read"))
                 .at(location(path, at), "read here", self.runbook.sources().text(path))
@@ -208,8 +221,8 @@ impl Lint<'_> {
     }
 
     /// The step in whose declaration a place stands; none inside of a named function.
-    fn owner(&self, path: &str, ast: &AST, at: Position) -> Option<usize> {
-        if path != self.runbook.sources().main || inside_named(ast, at) {
+    fn owner(&self, page: &Page<'_>, at: Position) -> Option<usize> {
+        if page.path != self.runbook.sources().main || inside_named(page.ast, at) {
             return None;
         }
         let place = (at.line()?, at.position()?);
@@ -278,11 +291,11 @@ impl Lint<'_> {
 }
 
 /// Names under which a file's imports are known.
-fn imports(ast: &AST) -> Vec<String> {
-    let mut aliases = Vec::new();
+fn imports(ast: &AST) -> BTreeSet<String> {
+    let mut aliases = BTreeSet::new();
     ast.walk(&mut |nodes| {
         if let Some(ASTNode::Stmt(Stmt::Import(import, _))) = nodes.last() {
-            aliases.push(import.1.name.to_string());
+            aliases.insert(import.1.name.to_string());
         }
         true
     });

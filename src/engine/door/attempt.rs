@@ -58,6 +58,7 @@ impl ExecuteDoor {
     pub(super) fn attempt(&self, key: &ActionKey, action: &Action, first: u32) -> Result<Value, Stop> {
         let policy = self.closure.spec.retry;
         let run = &self.closure.run;
+        run.append_pending()?;
         let mut attempt = first;
         loop {
             if action.class != Recovery::Read {

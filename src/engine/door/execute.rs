@@ -143,7 +143,10 @@ impl ExecuteDoor {
             self.record(key, 1, action, outcome, Duration::ZERO, None)?;
             return Ok(Value::Bool(passed));
         }
-        if action.word != Sleep::WORD {
+        if action.word == Sleep::WORD {
+            run.append_pending()?;
+            run.sync()?;
+        } else {
             run.engine.event(Event::ActionStarted { title: action.title.clone(), lane: self.lane.clone() });
         }
         self.attempt(key, action, 1)

@@ -246,7 +246,7 @@ pub(crate) const METHODS: &[Entry] = &[
         word: Word {
             name: ".hold",
             signature: "step(…).hold(name, probe)",
-            summary: "Names what must stay true from here on. It is proved again on every resume and before every later change.",
+            summary: "Names what must stay true from here on. It is proved again on every resume and before every later change. Once it is broken, the run goes back to this step, and this and every later step is performed anew, changes that were committed included: write them so that a second time does no harm.",
             params: &[
                 STEP,
                 param("name", "as in messages"),
