@@ -13,6 +13,7 @@ pub mod fault;
 pub mod host;
 pub mod identity;
 pub mod ids;
+pub mod measured;
 pub mod param;
 pub mod preview;
 pub mod request;

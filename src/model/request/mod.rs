@@ -1,16 +1,19 @@
-//! The requests of the core words: what stands in [`super::action::Action::request`].
+//! The requests of the core words: what stands in [`crate::model::action::Action::request`].
 //!
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
+
+pub mod copying;
+pub mod proving;
 
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Value;
-use super::action::Action;
-use super::fault::Fault;
-use super::verdict::CheckVerdict;
+use crate::model::Value;
+use crate::model::action::Action;
+use crate::model::fault::Fault;
+use crate::model::verdict::CheckVerdict;
 
 /// A request that a word puts into an action.
 pub trait Request: Serialize + DeserializeOwned {

@@ -1,0 +1,1 @@
+//! Requests of the words that copy databases: dump, scratch, restore, artefacts.

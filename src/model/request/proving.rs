@@ -1,0 +1,1 @@
+//! Requests of the words that measure databases and compare what was measured.
