@@ -16,6 +16,8 @@ use crate::model::verdict::Verdict;
 pub struct Out {
     /// Whether data is printed as JSON.
     pub json: bool,
+    /// Whether a command only speaks up when something is wrong.
+    pub quiet: bool,
     /// Whether talk may be coloured.
     pub color: bool,
     vault: Option<Arc<Vault>>,
@@ -60,7 +62,7 @@ impl Out {
     pub fn plain(json: bool) -> Self {
         let color =
             std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
-        Self { json, color, vault: None, given: Given::default(), printed: Cell::new(false) }
+        Self { json, quiet: false, color, vault: None, given: Given::default(), printed: Cell::new(false) }
     }
 
     /// From now on, everything printed passes this vault.

@@ -55,7 +55,7 @@ impl Project {
             vault.hide("notify.url", url);
         }
         out.guard(Arc::clone(&vault));
-        if !out.json {
+        if !out.json && !out.quiet {
             out.talk(&config.environment_line());
         }
         for warning in &config.warnings {

@@ -33,6 +33,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         }
     }
     gathered.settle();
+    let earlier = super::earlier::earlier(journal, &summary)?;
     let started = *summary.started;
     let ended_at = summary.state.finished().then_some(summary.last_at);
     let took = (summary.last_at - summary.started_at).num_milliseconds();
@@ -63,6 +64,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         decisions: gathered.decisions.into_iter().map(|(_, line)| line).collect(),
         doubts: gathered.doubts,
         notes: gathered.notes,
+        earlier,
         entries: gathered.entries,
         head: gathered.head,
     })

@@ -100,6 +100,15 @@ pub fn markdown(report: &Report) -> String {
         report.notes.shown.iter().map(|note| vec![moment(note.at), note.text.clone()]),
     );
     more(&mut out, &report.notes);
+    table(
+        &mut out,
+        "Earlier runs",
+        &["Started", "Run", "Verdict", "Took", "Longest steps"],
+        report.earlier.iter().map(|run| {
+            let verdict = run.verdict.map_or("-", |verdict| verdict.as_str()).to_owned();
+            vec![moment(run.started_at), run.run.to_string(), verdict, span(run.took_ms), run.steps()]
+        }),
+    );
     let _ = write!(
         out,
         "## How to check this report\n\nIt was made from the run's log of {} entries, in which each entry holds the digest \

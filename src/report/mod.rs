@@ -3,6 +3,7 @@
 //! [`Report`] is plain data; [`markdown`] and [`text`] show it. A run of any length gives a short report: long lists show
 //! their beginning and everything that did not go well, and say how many they are.
 
+mod earlier;
 mod gather;
 mod markdown;
 mod text;
@@ -17,6 +18,7 @@ use crate::model::Value;
 use crate::model::ids::RunId;
 use crate::model::verdict::{CheckVerdict, Verdict};
 
+pub use earlier::EarlierLine;
 pub use markdown::markdown;
 pub use text::text;
 
@@ -75,6 +77,8 @@ pub struct Report {
     pub doubts: Listing<DoubtLine>,
     /// Warnings and lines of the runbook's log.
     pub notes: Listing<NoteLine>,
+    /// Earlier runs of the same runbook, newest first.
+    pub earlier: Vec<EarlierLine>,
     /// Entries in the journal.
     pub entries: u64,
     /// Digest of the newest.

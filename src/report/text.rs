@@ -61,6 +61,10 @@ pub fn text(report: &Report) -> String {
     });
     section(&mut out, "Notes", &report.notes.shown, |note| format!("{}  {}", moment(note.at), note.text));
     more(&mut out, &report.notes);
+    section(&mut out, "Earlier runs", &report.earlier, |run| {
+        let verdict = run.verdict.map_or("-", |verdict| verdict.as_str());
+        format!("{}  {verdict:<8} {}  {} ({})", moment(run.started_at), run.run, span(run.took_ms), run.steps())
+    });
     let _ = writeln!(out, "\nThe log has {} entries. To check that it is complete and unchanged:", report.entries);
     let _ = writeln!(out, "  {}", line(&report.verify()));
     out

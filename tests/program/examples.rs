@@ -16,6 +16,9 @@ fn examples() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(root().join("examples")).expect("the examples") {
         let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "rhai") {
+            continue;
+        }
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         found.insert(name, std::fs::read_to_string(&path).expect("its text"));
     }

@@ -487,6 +487,9 @@ fn cron_skips_waits_or_fails_while_another_run_works_and_is_told_how_old_it_is()
     Said::from(first.wait_with_output().unwrap()).with_code(0);
     Said::from(second.wait_with_output().unwrap()).with_code(0);
     project.run(&["status", "--max-age", "1d"]).with_code(0);
+    let said = project.run(&["status", "--max-age", "1d", "--quiet"]).with_code(0);
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("", ""), "cron sends a mail for every word");
+    refused(&project.run(&["status", "--max-age", "0s", "--quiet"]), 1, &["no pass within 0s"], "runsheet run hold");
     let said = project.run(&["status", "--max-age", "0s"]);
     refused(&said, 1, &["no pass within 0s of: hold"], "runsheet run hold");
     let said = project.run(&["status", "other", "--max-age", "1d"]);

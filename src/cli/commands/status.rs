@@ -24,6 +24,9 @@ pub struct Args {
     /// Exit 1 when a runbook's last pass is older than this, such as 100d
     #[arg(long, value_name = "TIME")]
     max_age: Option<String>,
+    /// Say nothing while no run waits for anybody and no pass is too old
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 impl Args {
@@ -35,6 +38,7 @@ impl Args {
                 .map_err(|why| CliError::refused(format!("--max-age {why}")))?
                 .as_f64(),
         };
+        out.quiet = self.quiet;
         let project = Project::open(global, out)?;
         let journal = project.journal()?;
         let locks = project.locks()?;
@@ -43,9 +47,12 @@ impl Args {
         let now = SystemClock.now();
         let mut unfinished = Vec::new();
         let mut next = None;
+        let mut idle = 0;
         for summary in runs.iter().filter(|run| !run.state.finished()) {
             unfinished.push(row(&locks, summary)?);
-            next = Some(match live_state(&locks, summary)? {
+            let state = live_state(&locks, summary)?;
+            idle += usize::from(state != RunState::Running);
+            next = Some(match state {
                 RunState::Running => format!("runsheet report {}", summary.run),
                 RunState::Waiting => match asked(&journal.story(&summary.run)?) {
                     Some(Asked { answered: true, .. }) | None => format!("runsheet resume {}", summary.run),
@@ -81,7 +88,7 @@ impl Args {
         if out.json {
             // Nothing in this version can freeze writes; the field is here so that readers can rely on it.
             out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next.as_deref().map(|next| out.carried(next)) }));
-        } else {
+        } else if !self.quiet || idle > 0 {
             if unfinished.is_empty() {
                 out.data("no unfinished runs");
             } else {
