@@ -2,9 +2,13 @@
 
 CARGO ?= cargo
 
-.PHONY: all test lint licences bench
+.PHONY: all demo test lint licences bench
 
 all: lint test
+
+# The restore drill from nothing, on servers of its own. `make demo ROWS=100000` for a smaller database.
+demo:
+	@examples/demo/run $(ROWS)
 
 # The whole suite: real PostgreSQL, real processes. `make test ONLY=process` runs the tests whose name contains it.
 test:

@@ -3,8 +3,11 @@
 //! Nothing here is a test. Disks and neighbours change from one minute to the next, so that no figure means anything
 //! but beside another one of the same rounds; `benches/README.md` says what each ratio means.
 
+#[path = "../shared/measure.rs"]
 mod measure;
 mod peers;
+#[path = "../shared/program.rs"]
+mod program;
 mod project;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the tests use more of it than the ratios do")]
