@@ -11,6 +11,7 @@ use super::verdict;
 use crate::journal::entry::{Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
+use crate::model::declaration::OnFailure;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::Host;
@@ -52,20 +53,17 @@ pub fn perform(run: &Arc<Run>) -> Ending {
     let mut resets = 0;
     let (run, mut checks) = loop {
         let mut checks = current.state.checks();
-        let Err(mut stopped) = steps(&current, &mut checks) else { break (&current, checks) };
+        let Err(stopped) = steps(&current, &mut checks) else { break (&current, checks) };
         let Stop::Halted(Halt::HoldBroken { name, step }) = &stopped.error.stop else {
-            return end(&current, stopped, checks);
+            return stop(&current, stopped, checks);
         };
         resets += 1;
         if resets > RESETS {
-            return end(&current, stopped, checks);
+            return stop(&current, stopped, checks);
         }
         match reset(&current, name, step) {
             Ok(anew) => current = anew,
-            Err(inner) => {
-                stopped = inner;
-                return end(&current, stopped, checks);
-            }
+            Err(inner) => return end(&current, inner, checks),
         }
     };
     if let Err(stopped) = unwind::cleanups(run, &mut checks) {
@@ -90,6 +88,22 @@ pub fn perform(run: &Arc<Run>) -> Ending {
             head: String::new(),
         },
     )
+}
+
+/// Ends a run that cannot go on: one whose runbook says so is cleaned up and given up once it has failed.
+fn stop(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
+    let failed = matches!(&stopped.error.stop, Stop::Failed(_) | Stop::Halted(Halt::Gate { .. }));
+    if !failed || run.script.declaration().on_failure == OnFailure::Keep {
+        return end(run, stopped, checks);
+    }
+    let why = stopped.error.stop.to_string();
+    match run.reread().map_err(|halt| Stopped { step: stopped.step.clone(), error: plain(halt.into()) }) {
+        Ok(anew) => match unwind::clean_up(&Arc::new(anew), &why, checks) {
+            Ok(checks) => finish(run, Ending { state: RunState::Abandoned, ..ending(stopped, checks) }),
+            Err((left, checks)) => end(run, left, checks),
+        },
+        Err(halted) => end(run, halted, checks),
+    }
 }
 
 /// Why a closure did not end well.
@@ -224,6 +238,10 @@ fn reset(run: &Run, hold: &str, step: &str) -> Result<Arc<Run>, Stopped> {
 
 /// Records what stopped a run, and says what that makes of it.
 pub fn end(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
+    finish(run, ending(stopped, checks))
+}
+
+fn ending(stopped: Stopped, checks: Vec<Check>) -> Ending {
     let Stopped { step, error } = stopped;
     let (state, verdict) = match &error.stop {
         Stop::Failed(_) => (RunState::Interrupted, Verdict::Failed),
@@ -252,7 +270,7 @@ pub fn end(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
     // The place in the runbook says something about a mistake, and nothing about a pause.
     let shown =
         if matches!(&error.stop, Stop::Halted(halt) if halt.is_a_pause()) { String::new() } else { error.shown };
-    finish(run, Ending { state, verdict, why, fault, shown, step: Some(step), key, checks, head: String::new() })
+    Ending { state, verdict, why, fault, shown, step: Some(step), key, checks, head: String::new() }
 }
 
 /// Writes down how this process leaves the run.

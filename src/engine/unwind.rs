@@ -42,6 +42,27 @@ pub fn abandon(run: &Arc<Run>, why: &str) -> Ending {
     go_back(run, RunState::Abandoned, "abandon", why)
 }
 
+/// Gives a run up that has failed, cleaning up behind it. Answers its checks, with those of the cleanups, or what stopped them.
+pub fn clean_up(run: &Arc<Run>, why: &str, mut checks: Vec<Check>) -> Result<Vec<Check>, (Stopped, Vec<Check>)> {
+    let cleaned = turn_back(run, "abandon", why)
+        .and_then(|()| settle_doubts(run, false))
+        .and_then(|()| cleanups(run, &mut checks));
+    match cleaned {
+        Ok(()) => Ok(checks),
+        Err(stopped) => Err((stopped, checks)),
+    }
+}
+
+/// From now on the run only goes back.
+fn turn_back(run: &Run, command: &str, why: &str) -> Result<(), Stopped> {
+    if run.state.unwinding.as_deref() == Some(command) {
+        return Ok(());
+    }
+    let record = Record::Unwinding { command: command.to_owned(), why: why.to_owned() };
+    let noted = run.append(record, Durability::Synced).map(drop);
+    noted.map_err(|halt| Stopped { step: command.to_owned(), error: plain(halt.into()) })
+}
+
 /// Gives a run up whose databases are gone for good: contacts nothing, cleans nothing up, and writes down what was left.
 pub fn leave_behind(run: &Arc<Run>, why: &str) -> Ending {
     let checks = run.state.checks();
@@ -84,15 +105,7 @@ fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending 
     {
         return drive::end(run, Stopped { step: command.to_owned(), error: plain(stop) }, checks);
     }
-    let noted = match &run.state.unwinding {
-        Some(already) if already == command => Ok(()),
-        _ => {
-            let record = Record::Unwinding { command: command.to_owned(), why: why.to_owned() };
-            run.append(record, Durability::Synced).map(drop)
-        }
-    };
-    let stopped = |halt: Halt| Stopped { step: command.to_owned(), error: plain(halt.into()) };
-    let result = noted.map_err(stopped).and_then(|()| settle_doubts(run, state == RunState::Undone));
+    let result = turn_back(run, command, why).and_then(|()| settle_doubts(run, state == RunState::Undone));
     let result = result.and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) });
     let result = result.and_then(|()| cleanups(run, &mut checks));
     if let Err(stopped) = result {

@@ -18,8 +18,22 @@ pub struct Declaration {
     pub params: Vec<ParamSpec>,
     /// Names of the target parameters that an unfinished run keeps locked. Without a list, all of them.
     pub lock: Vec<String>,
+    /// What becomes of a run of which a step failed or a gate did not pass.
+    #[serde(default)]
+    pub on_failure: OnFailure,
     /// Steps, in order.
     pub steps: Vec<StepSpec>,
+}
+
+/// What becomes of a run of which a step failed or a gate did not pass. One that was interrupted can always be resumed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It stays unfinished, to be resumed, undone or abandoned.
+    #[default]
+    Keep,
+    /// It is cleaned up and given up at once: nothing that it did is worth going on with.
+    CleanUp,
 }
 
 impl Declaration {

@@ -46,6 +46,35 @@ fn a_failed_step_is_tried_anew_on_resume_and_what_was_done_is_not_repeated() {
 }
 
 #[test]
+fn a_run_that_asks_for_it_is_cleaned_up_and_ended_when_it_fails() {
+    let (database, project) = numbers();
+    let head = r#"runbook("drill", "1.0.0", #{ about: "a test", on_failure: "clean_up",
+        params: #{ app: target("the database", #{ or: "app" }), how: text("what goes wrong") } });
+    step("make", || sql::exec(params.app, "insert into numbers values (1)"))
+        .cleanup(|made| sql::exec(params.app, "delete from numbers where n = 1"));
+    "#;
+    let step = r#"step("use", || {
+        if params.how == "fails" { sql::exec(params.app, "insert into numbers values (1 / (select 0))"); }
+        if params.how == "red" { gate::that("it is right", false, "0 of 1"); }
+        if params.how == "killed" { command::run(["sh", "-c", "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"]); }
+    });"#;
+    project.file("runbooks/drill.rhai", &format!("{head}{step}"));
+    for (number, how, code) in [(1, "fails", 1), (2, "red", 3)] {
+        let said = project.run(&["run", "drill", &format!("how={how}"), "--json"]);
+        let said = said.with_code(code).saying(&format!("next: runsheet report drill-{number}"));
+        let object = said.json();
+        assert_eq!((&object["state"], &object["steps"][1]["state"]), (&"abandoned".into(), &"failed".into()));
+        assert_eq!(database.sql("select count(*) from numbers"), "0", "{how}");
+        project.run(&["resume", &format!("drill-{number}")]).with_code(2);
+    }
+    assert!(project.run(&["report", "drill-2"]).with_code(0).out.starts_with("drill-2  FAIL (abandoned)"));
+    // What was killed has not failed: it can be gone on with.
+    project.run(&["run", "drill", "how=killed"]).with_code(-1);
+    assert_eq!(database.sql("select count(*) from numbers"), "1");
+    project.run(&["status"]).with_code(0).saying("next: runsheet re");
+}
+
+#[test]
 fn undo_takes_the_steps_back_newest_first_and_is_one_way() {
     let (database, project) = numbers();
     project.runbook("two", TWO_STEPS);

@@ -8,9 +8,9 @@ use super::super::declare::{self, ParamDraft, StepDraft, StepHandle};
 use super::super::param::read_param;
 use super::super::{failure, stage};
 use super::call::{Answer, Error, Options};
-use super::{Call, Entry, Param, Word, param};
+use super::{Call, Entry, Param, Word, did_you_mean, param};
 use crate::model::Value;
-use crate::model::declaration::{Declaration, HoldSpec, RetryPolicy, StepSpec};
+use crate::model::declaration::{Declaration, HoldSpec, OnFailure, RetryPolicy, StepSpec};
 use crate::model::param::{ParamKind, ParamSpec};
 
 const ABOUT: Param = param("about", "what the parameter means");
@@ -38,7 +38,7 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "runbook",
-            signature: "runbook(name, version, #{ about, params, lock })",
+            signature: "runbook(name, version, #{ about, params, lock, on_failure })",
             summary: "Declares the runbook. Stands once, at the top.",
             params: &[
                 param("name", "as typed on the command line: lower-case letters, digits, dashes"),
@@ -46,6 +46,10 @@ pub(crate) const WORDS: &[Entry] = &[
                 param("#{about}", "what it is for"),
                 param("#{params}", "map of parameters, each made by a word such as target(…)"),
                 param("#{lock}", "target parameters that an unfinished run keeps locked; without it, all"),
+                param(
+                    "#{on_failure}",
+                    "`keep` (unless told): a run of which a step failed stays unfinished, to be resumed or undone; `clean_up`: its cleanups run and it ends, as a drill should",
+                ),
             ],
             errors: &[],
             example: "runbook(\"tidy\", \"1.0.0\", #{ about: \"Close old orders\", params: #{ app: target(\"database\") } });",
@@ -291,7 +295,7 @@ fn runbook(call: &Call<'_>) -> Answer {
     if version.trim().is_empty() {
         return Err(call.misuse("the version must not be empty"));
     }
-    let options = call.options(2, &["about", "params", "lock"])?;
+    let options = call.options(2, &["about", "params", "lock", "on_failure"])?;
     let about = options.text("about")?.unwrap_or_default();
     let mut params = Vec::new();
     for (key, value) in options.map("params")? {
@@ -315,7 +319,15 @@ fn runbook(call: &Call<'_>) -> Answer {
             names
         }
     };
-    let head = Declaration { name: title, version, about, params, lock, steps: Vec::new() };
+    let on_failure = match options.text("on_failure")?.as_deref() {
+        None | Some("keep") => OnFailure::Keep,
+        Some("clean_up") => OnFailure::CleanUp,
+        Some(other) => {
+            let near = did_you_mean(other, &["keep".to_owned(), "clean_up".to_owned()]);
+            return Err(call.misuse(format!("`on_failure` is `keep` or `clean_up`, not `{other}`{near}")));
+        }
+    };
+    let head = Declaration { name: title, version, about, params, lock, on_failure, steps: Vec::new() };
     if stage::draft(|draft| draft.head.replace(head)).flatten().is_some() {
         return Err(call.misuse("a file declares one runbook"));
     }
