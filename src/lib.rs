@@ -6,6 +6,7 @@ pub mod cli;
 pub mod effects;
 pub mod engine;
 pub mod journal;
+pub mod lab;
 pub mod model;
 pub mod report;
 pub mod runbook;

@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod eject;
 mod init;
+mod lab;
 mod lint;
 mod list;
 mod new;
@@ -48,6 +49,7 @@ pub enum Command {
     Report(report::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Lab(lab::Args),
     Completions(completions::Args),
 }
 
@@ -74,6 +76,7 @@ impl Command {
             Self::Report(args) => args.run(global, out),
             Self::Audit(args) => args.run(global, out),
             Self::Doctor(args) => args.run(global, out),
+            Self::Lab(args) => args.run(global, out),
             Self::Completions(args) => Ok(args.run()),
         }
     }

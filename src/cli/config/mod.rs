@@ -123,7 +123,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
         }
     }
     Ok(Config {
-        state: options.state.as_ref().map_or_else(|| project.join(".runsheet"), |state| cwd.join(state)),
+        state: state_in(options, &project, cwd),
         project,
         environment,
         environments,
@@ -136,6 +136,19 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
         git,
         passwords,
     })
+}
+
+/// The state folder for what needs no project: of the project that is found, or else of `cwd` itself.
+pub fn state_anywhere(options: &Options, cwd: &Path) -> Result<PathBuf, ConfigError> {
+    match discover(options.project.as_deref(), cwd) {
+        Ok(project) => Ok(state_in(options, &project, cwd)),
+        Err(ConfigError::NoProject { upward: true, .. }) => Ok(state_in(options, cwd, cwd)),
+        Err(error) => Err(error),
+    }
+}
+
+fn state_in(options: &Options, project: &Path, cwd: &Path) -> PathBuf {
+    options.state.as_ref().map_or_else(|| project.join(".runsheet"), |state| cwd.join(state))
 }
 
 /// The folder with `runsheet.toml`: the one that was named, or the nearest from `cwd` upward.

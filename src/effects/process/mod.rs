@@ -14,6 +14,7 @@ mod ssh;
 pub mod supervise;
 
 pub use command::{by_hand, end_group, perform, preview, resolve};
+pub use session::Session;
 
 /// The hidden first argument that makes this program a supervisor.
 pub const SUPERVISE: &str = "__supervise";

@@ -1,0 +1,127 @@
+//! What there is of a lab, and what runs.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::book::Book;
+use super::cluster::SUPERUSER;
+use super::load::APP;
+use super::programs::Programs;
+use super::user::ServerUser;
+use super::{Place, SCRATCH, SOURCE, up, writer};
+use crate::model::fault::Fault;
+
+/// Where a lab stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Made, and both servers run.
+    Up,
+    /// Made, and a server does not run.
+    Stopped,
+    /// Begun, and not made to its end.
+    Unfinished,
+}
+
+/// A lab.
+#[derive(Clone, Debug, Serialize)]
+pub struct Lab {
+    /// Where it stands.
+    pub state: Condition,
+    /// Its folder.
+    pub folder: String,
+    /// Rows of the application's database, about.
+    pub rows: u64,
+    /// The time that its recent rows are counted back from.
+    pub at: DateTime<Utc>,
+    /// The server with the application's database. Its `url` is the application's own role.
+    pub source: Server,
+    /// The server on which copies are made. Its `url` is the superuser.
+    pub scratch: Server,
+    /// The writer.
+    pub writer: Writer,
+}
+
+/// A server of a lab.
+#[derive(Clone, Debug, Serialize)]
+pub struct Server {
+    /// What a runbook's target takes.
+    pub url: String,
+    /// The superuser's URL.
+    pub superuser_url: String,
+    /// Where it listens on loopback.
+    pub port: u16,
+    /// Whether it takes connections.
+    pub running: bool,
+    /// Its version, such as `15`; empty while it has no files.
+    pub version: String,
+    /// Folder of its files.
+    pub data: String,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
+/// The writer of a lab.
+#[derive(Clone, Debug, Serialize)]
+pub struct Writer {
+    /// Whether it is at work.
+    pub running: bool,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Where it writes down each row that was acknowledged: `TABLE ID`.
+    pub log: String,
+    /// Rows in that file.
+    pub rows: u64,
+}
+
+/// What there is; `None` if there is no lab. Changes nothing.
+pub fn status(place: &Place) -> Result<Option<Lab>, Fault> {
+    Book::read(&place.folder)?.map(|book| look(place, &book)).transpose()
+}
+
+/// What there is of the lab of this book.
+pub fn look(place: &Place, book: &Book) -> Result<Lab, Fault> {
+    let (programs, user) = (Programs::none(), ServerUser::choose()?);
+    let [source, scratch] = up::clusters(place, book, &programs, &user).map(|cluster| {
+        let superuser_url = book.url(cluster.name, SUPERUSER, if cluster.name == SOURCE { APP } else { "postgres" });
+        let version = std::fs::read_to_string(cluster.data.join("PG_VERSION")).unwrap_or_default();
+        Server {
+            url: if cluster.name == SCRATCH { superuser_url.clone() } else { book.url(SOURCE, APP, APP) },
+            superuser_url,
+            port: book.port(cluster.name),
+            running: cluster.ready(),
+            version: version.trim().to_owned(),
+            data: cluster.data.display().to_string(),
+            bytes: size(&cluster.data),
+        }
+    });
+    let state = match (book.ready, source.running && scratch.running) {
+        (false, _) => Condition::Unfinished,
+        (true, false) => Condition::Stopped,
+        (true, true) => Condition::Up,
+    };
+    let at_work = writer::at_work(place);
+    let log = place.folder.join(writer::LOG);
+    let rows = std::fs::read(&log).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count());
+    let writer = Writer {
+        running: at_work.is_some(),
+        pid: at_work.map(|session| session.session),
+        log: log.display().to_string(),
+        rows: u64::try_from(rows).unwrap_or(u64::MAX),
+    };
+    let folder = place.folder.display().to_string();
+    Ok(Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer })
+}
+
+/// Bytes of all files below a folder; what vanishes meanwhile does not count.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let meta = entry.metadata().ok()?;
+            Some(if meta.is_dir() { size(&entry.path()) } else { meta.len() })
+        })
+        .sum()
+}
