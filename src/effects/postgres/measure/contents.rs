@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use super::super::connect::{Session, column};
 use super::WHAT;
-use super::tables::{Table, quoted};
+use super::row_hash;
+use super::tables::Table;
 use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::measured::{TableKind, TableMeasure};
@@ -77,11 +78,11 @@ fn hash(table: &Table) -> String {
     if table.kind == TableKind::LargeObjects {
         return "hashtextextended(encode(sha256(lo_get(t.oid)), 'hex') collate \"C\", t.oid::bigint)".to_owned();
     }
-    let columns: Vec<String> = table.columns.iter().map(|(name, _)| format!("t.{}", quoted(name))).collect();
-    format!("hashtextextended(row({})::text collate \"C\", 0)", columns.join(", "))
+    row_hash::expression(table)
 }
 
+/// How a table's rows are hashed: the form with the server's own way of hashing, and what columns there are.
 fn method(form: &str, table: &Table) -> String {
-    let columns = digest::of_value(&table.columns);
-    format!("text1-{form} {}", &columns[..16])
+    let columns: Vec<[&str; 2]> = table.columns.iter().map(|column| [column.name.as_str(), &column.kind]).collect();
+    format!("{}-{form} {}", row_hash::form(table), &digest::of_value(&columns)[..16])
 }

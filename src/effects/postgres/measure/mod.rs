@@ -7,6 +7,7 @@
 mod contents;
 pub mod file;
 mod objects;
+mod row_hash;
 mod sequences;
 mod snapshot;
 mod tables;
@@ -100,4 +101,5 @@ pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Mea
 const MOMENT: &str = "
 select transaction_timestamp(), current_database()::text, current_setting('server_version_num')::int,
        current_setting('server_encoding') || '-' || to_hex(hashtextextended('runsheet', 0)
-           # hashint8extended(-7411, 1) # uuid_hash_extended('00000000-0000-0000-0000-000000007411', 2))";
+           # hashint8extended(-7411, 1) # uuid_hash_extended('00000000-0000-0000-0000-000000007411', 2)
+           # hash_numeric_extended(-74.110, 3) # hashfloat4extended(0.1, 4) # hashfloat8extended(0.1, 5))";

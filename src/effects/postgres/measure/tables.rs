@@ -12,8 +12,19 @@ pub struct Table {
     pub kind: TableKind,
     /// Bytes it takes.
     pub size: i64,
-    /// Name and type of each column, by name.
-    pub columns: Vec<(String, String)>,
+    /// Its columns, by name.
+    pub columns: Vec<Column>,
+}
+
+/// A column.
+pub struct Column {
+    pub name: String,
+    /// Its type as people write it, with length and schema.
+    pub kind: String,
+    /// The type's name when it is one of the server's own, otherwise empty.
+    pub base: String,
+    /// The function that turns it into text, as SQL.
+    pub output: String,
 }
 
 impl Table {
@@ -42,7 +53,7 @@ pub async fn list(session: &Session) -> Result<(Vec<Table>, Vec<Gap>), Fault> {
         let (populated, readable, filtered): (bool, bool, bool) =
             (column(&row, 5)?, column(&row, 6)?, column(&row, 7)?);
         let extension: Option<String> = column(&row, 8)?;
-        let recovering: bool = column(&row, 11)?;
+        let recovering: bool = column(&row, 13)?;
         let unlogged = persistence == "u";
         let left_out = match relkind.as_str() {
             "f" => Some(("foreign table", "its rows lie on another server")),
@@ -62,8 +73,10 @@ pub async fn list(session: &Session) -> Result<(Vec<Table>, Vec<Gap>), Fault> {
             ("m", _) => TableKind::MaterialisedView,
             _ => TableKind::Table,
         };
-        let (names, types): (Vec<String>, Vec<String>) = (column(&row, 9)?, column(&row, 10)?);
-        let columns = names.into_iter().zip(types).collect();
+        let (names, kinds): (Vec<String>, Vec<String>) = (column(&row, 9)?, column(&row, 10)?);
+        let (bases, outputs): (Vec<String>, Vec<String>) = (column(&row, 11)?, column(&row, 12)?);
+        let columns = names.into_iter().zip(kinds).zip(bases.into_iter().zip(outputs));
+        let columns = columns.map(|((name, kind), (base, output))| Column { name, kind, base, output }).collect();
         tables.push(Table { schema, name, kind, size: column(&row, 4)?, columns });
     }
     if let Some(row) = session.ask(LARGE_OBJECTS, &[], WHAT).await?.first() {
@@ -79,7 +92,7 @@ pub async fn list(session: &Session) -> Result<(Vec<Table>, Vec<Gap>), Fault> {
             });
         }
     }
-    tables.sort_by(|a, b| b.size.cmp(&a.size));
+    tables.sort_by_key(|table| std::cmp::Reverse(table.size));
     Ok((tables, gaps))
 }
 
