@@ -3,6 +3,7 @@
 mod config;
 mod journal;
 mod layers;
+mod measure;
 mod postgres;
 mod process;
 mod program;

@@ -128,6 +128,7 @@ impl Project {
             sink,
             clock: Arc::new(SystemClock),
             project: self.config.project.clone(),
+            state: self.config.state.clone(),
             program,
         });
         let engine = Engine {

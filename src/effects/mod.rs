@@ -40,6 +40,8 @@ pub struct World {
     pub clock: crate::model::clock::SharedClock,
     /// The project's folder: where commands run.
     pub project: std::path::PathBuf,
+    /// The folder of its state: where files lie that runs make.
+    pub state: std::path::PathBuf,
     /// This program, which is started again as the supervisor of each child process.
     pub program: std::path::PathBuf,
 }
@@ -125,6 +127,9 @@ impl Effects {
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
+            word if postgres::prove::WORDS.contains(&word) => {
+                postgres::prove::perform(&self.postgres, action, ticket).await
+            }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -150,6 +155,7 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
+            word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };

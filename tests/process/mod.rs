@@ -55,6 +55,7 @@ impl Bench {
             sink: events.clone(),
             clock: Arc::new(SystemClock),
             project: folder.path().to_owned(),
+            state: folder.path().join(".runsheet"),
             program: PathBuf::from(env!("CARGO_BIN_EXE_runsheet")),
         };
         Self { folder, world, events }

@@ -44,6 +44,7 @@ pub fn world(targets: impl IntoIterator<Item = Target>) -> World {
         sink: Arc::new(Silent),
         clock: Arc::new(HostClock),
         project: std::env::temp_dir(),
+        state: std::env::temp_dir(),
         program: std::path::PathBuf::new(),
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod command;
 pub(crate) mod declaring;
 mod flow;
+mod proving;
 mod sql;
 mod values;
 
@@ -58,8 +59,17 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 7] =
-    [declaring::WORDS, declaring::METHODS, sql::WORDS, command::WORDS, &check::TABLE, flow::WORDS, values::WORDS];
+static FAMILIES: [&[Entry]; 9] = [
+    declaring::WORDS,
+    declaring::METHODS,
+    sql::WORDS,
+    command::WORDS,
+    proving::WORDS,
+    &check::TABLE,
+    &proving::CHECKS,
+    flow::WORDS,
+    values::WORDS,
+];
 
 /// Every word, in the order of the reference.
 pub fn words() -> Vec<Word> {
