@@ -83,7 +83,7 @@ impl Lab {
     /// Size of the source.
     pub fn source_bytes(&self) -> u64 {
         let said = crate::recipe::psql(self.source(), "select pg_database_size(current_database())");
-        said.trim().parse().expect("a number")
+        said.trim_end_matches('\0').parse().expect("a number")
     }
 
     fn command(&self, args: &[&str]) -> Command {

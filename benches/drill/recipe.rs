@@ -39,13 +39,15 @@ pub fn contents(lab: &Lab) -> f64 {
           where c.relkind in ('r', 'm') and c.relispopulated and n.nspname not in ('pg_catalog', 'information_schema')
           order by pg_relation_size(c.oid) desc",
     );
+    // Names hold what they like, also newlines.
+    let tables: Vec<&str> = tables.split('\0').filter(|table| !table.is_empty()).collect();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for url in [lab.source(), lab.copy()] {
             // Every other table by size, so that both sessions of a side have about as much to do.
             for session in 0..2 {
                 let mine: String = tables
-                    .lines()
+                    .iter()
                     .skip(session)
                     .step_by(2)
                     .map(|table| format!("select sum(hashtextextended(t::text, 0)), count(*) from only {table} t;"))
@@ -83,7 +85,7 @@ fn count(lab: &Lab) {
 
 /// What psql answers.
 pub fn psql(url: &str, sql: &str) -> String {
-    tool("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
+    tool("psql", &["-X", "-q", "-A", "-t", "-0", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
 }
 
 fn tool(name: &str, args: &[&str]) -> String {
