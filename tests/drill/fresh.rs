@@ -1,0 +1,73 @@
+//! Drills of a fresh dump.
+
+use super::world::World;
+
+#[test]
+fn a_drill_of_a_fresh_dump_proves_every_row_and_leaves_nothing_behind() {
+    let world = World::new();
+    world.drill(&["least=issues=1000,users=200"]).with_code(0);
+    world.nothing_is_left();
+    let report = world.project.run(&["report"]).with_code(0);
+    for line in ["public.issues", "public.visits", "pass  same rows", "pass  same objects", "pass  restore time"] {
+        assert!(report.out.contains(line), "`{line}` is not in\n{}", report.out);
+    }
+    assert!(!report.out.contains("sealed-world-password"));
+    world.project.run(&["audit", "verify"]).with_code(0);
+    world.project.run(&["status", "restore-drill", "--max-age", "100d", "--quiet"]).with_code(0);
+}
+
+#[test]
+fn a_plan_of_the_drill_changes_nothing_and_says_what_it_would_do() {
+    let world = World::new();
+    let before = world.source.dump();
+    let plan = world.project.run(&["plan", "restore-drill"]).with_code(0);
+    for line in ["dump app", "known after `scratch`", "restore"] {
+        assert!(plan.out.contains(line), "`{line}` is not in\n{}", plan.out);
+    }
+    assert_eq!(world.source.dump(), before);
+    world.nothing_is_left();
+}
+
+#[test]
+fn the_negative_control_turns_red_and_names_the_table() {
+    let world = World::new();
+    let said = world.drill(&["sabotage=true"]).with_code(3);
+    assert!(said.err.contains("public.issues"), "{}", said.err);
+    world.nothing_is_left();
+    world.project.run(&["status", "restore-drill", "--max-age", "100d", "--quiet"]).with_code(1);
+}
+
+#[test]
+fn a_database_that_is_legitimately_empty_passes() {
+    let world = World::with("");
+    world.drill(&["fresh="]).with_code(0);
+    world.nothing_is_left();
+}
+
+#[test]
+fn rows_that_are_too_old_or_too_few_turn_it_red() {
+    let world = World::new();
+    world.source.sql("update issues set created_at = now() - interval '3 days'");
+    world.drill(&["least=visits=301"]).with_code(3).saying("newest issues.created_at").saying("visits");
+    world.nothing_is_left();
+}
+
+#[test]
+fn migrations_run_on_the_copy_after_it_was_proved_and_never_on_the_source() {
+    let world = World::new();
+    let script = world.project.file("migrate.sh", "psql -X -v ON_ERROR_STOP=1 -c \"$1\" \"$DATABASE_URL\"");
+    let migrate = format!("migrate=sh,{},alter table users add column age int", script.display());
+    world.drill(&[&migrate]).with_code(0);
+    assert_eq!(world.source.sql("select count(*) from information_schema.columns where column_name = 'age'"), "0");
+    let broken = format!("migrate=sh,{},alter table nowhere add column age int", script.display());
+    world.drill(&[&broken]).with_code(1).saying("nowhere");
+    world.nothing_is_left();
+}
+
+#[test]
+fn the_sources_own_server_is_refused_for_the_copy_unless_it_is_allowed() {
+    let world = World::new();
+    world.drill(&["server=app"]).with_code(1).saying("same_server");
+    world.nothing_is_left();
+    world.drill(&["server=app", "same_server=true"]).with_code(0);
+}
