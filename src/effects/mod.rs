@@ -10,8 +10,8 @@ pub mod process;
 
 use std::sync::Arc;
 
-use postgres::Postgres;
 use postgres::lock::Holder;
+use postgres::{Postgres, scratch};
 
 pub use postgres::lock::HeldLock;
 
@@ -40,8 +40,29 @@ pub struct World {
     pub clock: crate::model::clock::SharedClock,
     /// The project's folder: where commands run.
     pub project: std::path::PathBuf,
+    /// The state folder: where dumps are kept.
+    pub state: std::path::PathBuf,
+    /// What is known of earlier runs.
+    pub past: Arc<dyn Past>,
     /// This program, which is started again as the supervisor of each child process.
     pub program: std::path::PathBuf,
+}
+
+/// What is known of the runs of this project.
+pub trait Past: Send + Sync {
+    /// Whether a run is over for good; `None` if no run of this project has that id and that stamp.
+    fn finished(&self, run: &str, stamp: &str) -> Option<bool>;
+}
+
+/// By which what a run makes is known as that run's, also on a server that several projects use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Unique to the run: the digest of its first entry. Empty in a preview.
+    pub stamp: String,
+    /// Who began it.
+    pub operator: String,
+    /// Where.
+    pub host: String,
 }
 
 /// Whose action it is: goes into `application_name` and the supervisor's books.
@@ -49,6 +70,8 @@ pub struct World {
 pub struct Ticket {
     /// The run; `None` in a preview.
     pub run: Option<RunId>,
+    /// What tells it from runs of the same id elsewhere.
+    pub origin: Origin,
     /// The action.
     pub key: ActionKey,
     /// Counted from 1.
@@ -125,6 +148,8 @@ impl Effects {
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
+            "pg::url" => postgres::handed::perform(&self.postgres, action).await,
+            word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -139,6 +164,7 @@ impl Effects {
             "sql::exec" => postgres::exec::resolve(&self.postgres, action, ticket, doubt).await,
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
+            word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -150,6 +176,8 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
+            "pg::url" => postgres::handed::preview(&self.postgres, action).await,
+            word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
@@ -158,12 +186,13 @@ impl Effects {
 
     /// What one could type at a shell instead of this action; nothing for what has no such line. Contacts nothing.
     pub fn by_hand(&self, action: &Action) -> Vec<String> {
-        let line = match action.word.as_str() {
-            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action),
-            "command::run" => process::by_hand(&self.world, action),
+        let lines = match action.word.as_str() {
+            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action).map(|line| vec![line]),
+            "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
+            word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             _ => return Vec::new(),
         };
-        line.map(|line| self.world.vault.redact(&line)).into_iter().collect()
+        lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()
     }
 
     /// Connects to a target and says which database it really is, at which moment of its history.

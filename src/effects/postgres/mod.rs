@@ -9,18 +9,23 @@ pub mod connect;
 pub mod exec;
 pub mod faults;
 mod functions;
+pub mod handed;
 mod lexer;
 pub mod lock;
+pub mod made;
 mod moment;
 pub mod preview;
 pub mod read;
 mod resolve;
 mod rows;
+pub mod scratch;
 mod secrets;
+pub mod stamp;
 pub mod tls;
 mod url;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,8 +33,8 @@ use connect::{Pin, Session};
 
 use super::{Ticket, World};
 use crate::model::fault::Fault;
-use crate::model::identity::{Identity, ServerMoment};
-use crate::model::target::Target;
+use crate::model::identity::{ExpectedIdentity, Identity, ServerMoment};
+use crate::model::target::{self, Target};
 
 /// How many idle sessions of a target are kept.
 const KEPT_IDLE: usize = 4;
@@ -65,12 +70,28 @@ impl Postgres {
         Ok(moment)
     }
 
-    fn target(&self, name: &str) -> Result<&Target, Fault> {
-        self.world.targets.get(name).ok_or_else(|| {
+    /// A target by its name; `SERVER:DATABASE` is a database that a run made on the server of the target `SERVER`.
+    pub(in crate::effects) fn target(&self, name: &str) -> Result<Cow<'_, Target>, Fault> {
+        let configured = self.world.targets.get(target::base(name)).ok_or_else(|| {
             let known = self.world.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Fault::fatal("target.unknown", format!("there is no target `{name}`"))
+            Fault::fatal("target.unknown", format!("there is no target `{}`", target::base(name)))
                 .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
-        })
+        })?;
+        let Some((_, database)) = target::made(name) else { return Ok(Cow::Borrowed(configured)) };
+        let identity = configured.identity.as_ref();
+        Ok(Cow::Owned(Target {
+            name: name.to_owned(),
+            url: url::of_database(configured.direct(), database),
+            direct_url: None,
+            identity: identity.map(|it| ExpectedIdentity { database: database.to_owned(), ..it.clone() }),
+            protected: false,
+            ..configured.clone()
+        }))
+    }
+
+    /// Closes the sessions to a target that wait for work.
+    fn close_idle(&self, target: &str) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
     }
 
     /// A session to a target: one that waits for work if there is one that still lives, otherwise a new one.

@@ -13,6 +13,7 @@ mod check;
 mod command;
 pub(crate) mod declaring;
 mod flow;
+mod pg;
 mod sql;
 mod values;
 
@@ -58,8 +59,16 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 7] =
-    [declaring::WORDS, declaring::METHODS, sql::WORDS, command::WORDS, &check::TABLE, flow::WORDS, values::WORDS];
+static FAMILIES: [&[Entry]; 8] = [
+    declaring::WORDS,
+    declaring::METHODS,
+    sql::WORDS,
+    pg::WORDS,
+    command::WORDS,
+    &check::TABLE,
+    flow::WORDS,
+    values::WORDS,
+];
 
 /// Every word, in the order of the reference.
 pub fn words() -> Vec<Word> {
