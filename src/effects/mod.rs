@@ -3,6 +3,7 @@
 //! Effects know no journal: where a change needs something durable in the middle (a transaction between its
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
+pub mod copying;
 pub mod local;
 pub mod notify;
 pub mod postgres;
@@ -10,6 +11,7 @@ pub mod process;
 
 use std::sync::Arc;
 
+use copying::Copying;
 use postgres::lock::Holder;
 use postgres::{Postgres, scratch};
 
@@ -133,6 +135,10 @@ impl Effects {
         Self { postgres: Postgres::new(world.clone()), world }
     }
 
+    fn copying(&self) -> Copying<'_> {
+        Copying { world: &self.world, postgres: &self.postgres }
+    }
+
     /// The world they act on.
     pub fn world(&self) -> &World {
         &self.world
@@ -150,6 +156,7 @@ impl Effects {
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
+            word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -165,6 +172,7 @@ impl Effects {
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
+            word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -178,6 +186,7 @@ impl Effects {
             "command::run" => process::preview(&self.world, action).await,
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
+            word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
@@ -190,6 +199,7 @@ impl Effects {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action).map(|line| vec![line]),
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
+            word if copying::WORDS.contains(&word) => copying::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

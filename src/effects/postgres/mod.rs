@@ -11,6 +11,7 @@ pub mod faults;
 mod functions;
 pub mod handed;
 mod lexer;
+pub mod libpq;
 pub mod lock;
 pub mod made;
 mod moment;
@@ -90,12 +91,12 @@ impl Postgres {
     }
 
     /// Closes the sessions to a target that wait for work.
-    fn close_idle(&self, target: &str) {
+    pub(in crate::effects) fn close_idle(&self, target: &str) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
     }
 
     /// A session to a target: one that waits for work if there is one that still lives, otherwise a new one.
-    async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
+    pub(in crate::effects) async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(target).and_then(Vec::pop);
             let Some(mut session) = idle else { return connect::open(self, target, application, Pin::Obeyed).await };
@@ -108,7 +109,7 @@ impl Postgres {
 
     /// Keeps a session that is outside of any transaction for later work. Sessions through a pooler are not kept:
     /// what they remember of the server may be another server process's the next time.
-    fn give_back(&self, session: Session) {
+    pub(in crate::effects) fn give_back(&self, session: Session) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.entry(session.target.clone()).or_default();
         if session.pooled.is_none() && kept.len() < KEPT_IDLE {
@@ -118,7 +119,7 @@ impl Postgres {
 }
 
 /// What a server's session list shows of an action: `runsheet RUN STEP#SEQ aN`, at most 63 bytes.
-fn application_name(ticket: &Ticket) -> String {
+pub(in crate::effects) fn application_name(ticket: &Ticket) -> String {
     let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
     cut(&format!("runsheet {run} {} a{}", ticket.key, ticket.attempt)).to_owned()
 }

@@ -13,6 +13,8 @@ mod session;
 mod ssh;
 pub mod supervise;
 
+pub(in crate::effects) use child::{End, Finished, Prepared};
+pub(in crate::effects) use supervise::Launch;
 pub use command::{by_hand, end_group, perform, preview, resolve};
 
 /// The hidden first argument that makes this program a supervisor.

@@ -11,6 +11,7 @@ use super::script::Book;
 pub(crate) mod call;
 mod check;
 mod command;
+mod copying;
 pub(crate) mod declaring;
 mod flow;
 mod pg;
@@ -59,11 +60,12 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 8] = [
+static FAMILIES: [&[Entry]; 9] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
     pg::WORDS,
+    copying::WORDS,
     command::WORDS,
     &check::TABLE,
     flow::WORDS,
