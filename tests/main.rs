@@ -1,6 +1,7 @@
 //! The whole suite, in one binary so that it links once.
 
 mod config;
+mod copying;
 mod journal;
 mod layers;
 mod measure;

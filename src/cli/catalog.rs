@@ -10,7 +10,10 @@ use crate::model::digest;
 use crate::runbook::{self, Runbook, Sources};
 
 /// The shipped files, by path.
-const SHIPPED: &[(&str, &str)] = &[("runbooks/hello.rhai", include_str!("../../runbooks/hello.rhai"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("runbooks/hello.rhai", include_str!("../../runbooks/hello.rhai")),
+    ("runbooks/restore-drill.rhai", include_str!("../../runbooks/restore-drill.rhai")),
+];
 
 /// A runbook that can be run.
 pub struct Listed {

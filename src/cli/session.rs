@@ -15,6 +15,7 @@ use crate::effects::local::SystemClock;
 use crate::effects::{Effects, World};
 use crate::engine::cancel::{self, Cancel};
 use crate::engine::context::{Engine, Operator};
+use crate::engine::past::JournaledPast;
 use crate::journal::entry::Actor;
 use crate::journal::lease::LockDir;
 use crate::journal::sqlite::SqliteJournal;
@@ -129,6 +130,7 @@ impl Project {
             clock: Arc::new(SystemClock),
             project: self.config.project.clone(),
             state: self.config.state.clone(),
+            past: Arc::new(JournaledPast(Arc::clone(&journal))),
             program,
         });
         let engine = Engine {

@@ -3,6 +3,7 @@
 //! Effects know no journal: where a change needs something durable in the middle (a transaction between its
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
+pub mod copying;
 pub mod local;
 pub mod notify;
 pub mod postgres;
@@ -10,8 +11,9 @@ pub mod process;
 
 use std::sync::Arc;
 
-use postgres::Postgres;
+use copying::Copying;
 use postgres::lock::Holder;
+use postgres::{Postgres, scratch};
 
 pub use postgres::lock::HeldLock;
 
@@ -42,8 +44,27 @@ pub struct World {
     pub project: std::path::PathBuf,
     /// The folder of its state: where files lie that runs make.
     pub state: std::path::PathBuf,
+    /// What is known of earlier runs.
+    pub past: Arc<dyn Past>,
     /// This program, which is started again as the supervisor of each child process.
     pub program: std::path::PathBuf,
+}
+
+/// What is known of the runs of this project.
+pub trait Past: Send + Sync {
+    /// Whether a run is over for good; `None` if no run of this project has that id and that stamp.
+    fn finished(&self, run: &str, stamp: &str) -> Option<bool>;
+}
+
+/// By which what a run makes is known as that run's, also on a server that several projects use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Unique to the run: the digest of its first entry. Empty in a preview.
+    pub stamp: String,
+    /// Who began it.
+    pub operator: String,
+    /// Where.
+    pub host: String,
 }
 
 /// Whose action it is: goes into `application_name` and the supervisor's books.
@@ -51,6 +72,8 @@ pub struct World {
 pub struct Ticket {
     /// The run; `None` in a preview.
     pub run: Option<RunId>,
+    /// What tells it from runs of the same id elsewhere.
+    pub origin: Origin,
     /// The action.
     pub key: ActionKey,
     /// Counted from 1.
@@ -112,6 +135,10 @@ impl Effects {
         Self { postgres: Postgres::new(world.clone()), world }
     }
 
+    fn copying(&self) -> Copying<'_> {
+        Copying { world: &self.world, postgres: &self.postgres }
+    }
+
     /// The world they act on.
     pub fn world(&self) -> &World {
         &self.world
@@ -130,6 +157,9 @@ impl Effects {
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
+            "pg::url" => postgres::handed::perform(&self.postgres, action).await,
+            word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
+            word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -144,6 +174,8 @@ impl Effects {
             "sql::exec" => postgres::exec::resolve(&self.postgres, action, ticket, doubt).await,
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
+            word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
+            word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -156,6 +188,9 @@ impl Effects {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
+            "pg::url" => postgres::handed::preview(&self.postgres, action).await,
+            word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
+            word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
@@ -164,12 +199,14 @@ impl Effects {
 
     /// What one could type at a shell instead of this action; nothing for what has no such line. Contacts nothing.
     pub fn by_hand(&self, action: &Action) -> Vec<String> {
-        let line = match action.word.as_str() {
-            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action),
-            "command::run" => process::by_hand(&self.world, action),
+        let lines = match action.word.as_str() {
+            "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action).map(|line| vec![line]),
+            "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
+            word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
+            word if copying::WORDS.contains(&word) => copying::by_hand(action),
             _ => return Vec::new(),
         };
-        line.map(|line| self.world.vault.redact(&line)).into_iter().collect()
+        lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()
     }
 
     /// Connects to a target and says which database it really is, at which moment of its history.

@@ -10,14 +10,16 @@ use tokio::runtime::Handle;
 use super::cancel::{Cancel, Urgency};
 use super::locks::WriteLocks;
 use super::state::{Closure, State};
-use crate::effects::Effects;
+use crate::effects::{Effects, Origin, Ticket};
 use crate::journal::entry::{Actor, Entry, Record};
 use crate::journal::store::{Durability, Journal, JournalError, Lease};
 use crate::model::Value;
 use crate::model::action::{Action, Resource};
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt};
+use crate::model::ids::ActionKey;
 use crate::model::script::Script;
+use crate::model::target;
 
 /// Asks the person at the terminal, if there is one.
 pub trait Operator: Send + Sync {
@@ -132,6 +134,13 @@ impl Run {
         self.engine.journal.append_all(&self.lease, records, durability).map_err(halt)
     }
 
+    /// Whose action `key` is.
+    pub fn ticket(&self, key: &ActionKey, attempt: u32) -> Ticket {
+        let by = &self.state.started.by;
+        let origin = Origin { stamp: self.state.stamp.clone(), operator: by.user.clone(), host: by.host.clone() };
+        Ticket { run: Some(self.lease.run.clone()), origin, key: key.clone(), attempt }
+    }
+
     /// Remembers what a step answered.
     pub fn finish(&self, step: &str, output: Value, took: f64) {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).insert(step.to_owned(), (output, took));
@@ -157,7 +166,7 @@ impl Run {
     pub fn refuse_strangers(&self, action: &Action) -> Result<(), Fault> {
         let resources = action.reads.iter().chain(&action.writes);
         for target in resources.filter_map(Resource::target) {
-            if !self.state.started.targets.contains_key(target) {
+            if !self.state.started.targets.contains_key(target::base(target)) {
                 return Err(stranger(target));
             }
         }

@@ -13,6 +13,7 @@ use crate::model::clock::backoff;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, FaultClass, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase, RunId};
+use crate::model::target;
 
 /// Step name under which the sessions that hold locks stand in the journal.
 const STEP: &str = "(lock)";
@@ -34,6 +35,11 @@ impl WriteLocks {
     /// Proves that this run holds the lock of a target's database, taking it first if need be.
     pub fn prove(&self, run: &Run, target: &str) -> Result<(), Stop> {
         let engine = &run.engine;
+        // What a run makes belongs to it alone, and its server's configured database is not touched: two runs may make
+        // their copies on one server.
+        if target::made(target).is_some() {
+            return Ok(());
+        }
         let identity = match run.state.started.targets.get(target) {
             Some(seen) => seen.identity.key(),
             None => target.to_owned(),

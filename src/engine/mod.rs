@@ -9,6 +9,7 @@ pub mod door;
 pub mod drive;
 pub mod locks;
 pub mod no_return;
+pub mod past;
 pub mod plan;
 pub mod replay;
 pub mod start;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::journal::entry::{Answer, Entry, Record, RunStarted, StepEnd};
 use crate::model::Value;
+use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::ids::{ActionKey, Phase};
 use crate::model::verdict::Check;
@@ -43,6 +44,8 @@ impl Closure {
 pub struct State {
     /// How it started.
     pub started: RunStarted,
+    /// Digest of its first entry, which no other run has.
+    pub stamp: String,
     closures: BTreeMap<(String, Phase), Closure>,
     /// Newest answer a person gave to each action, with its entry.
     decisions: BTreeMap<ActionKey, (u64, Answer)>,
@@ -50,6 +53,11 @@ pub struct State {
     pub unwinding: Option<String>,
     /// The newest entry at which somebody said that the world was put back to an earlier state.
     pub restored_at: u64,
+}
+
+/// What tells a run from every other one, also from those of the same id in other projects: the digest of its first entry.
+pub fn stamp(first: &Entry) -> String {
+    digest::of_value(first)
 }
 
 /// What `run_resumed` gives as its command once the world was put back to an earlier state.
@@ -61,6 +69,7 @@ impl State {
         let Record::RunStarted(started) = &story.first()?.record else { return None };
         let mut state = Self {
             started: (**started).clone(),
+            stamp: stamp(&story[0]),
             closures: BTreeMap::new(),
             decisions: BTreeMap::new(),
             unwinding: None,

@@ -43,6 +43,12 @@ impl Resource {
         Self(format!("postgres/{target}/shared"))
     }
 
+    /// What a target's server shares, as far as databases of a run's own are made and dropped there: the target's own
+    /// database stays as it is.
+    pub fn made_on(target: &str) -> Self {
+        Self(format!("postgres/{target}:/shared"))
+    }
+
     /// Everything: what an action writes of which nobody can say what it touches.
     pub fn world() -> Self {
         Self(String::new())

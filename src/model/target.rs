@@ -41,6 +41,17 @@ pub struct Target {
     pub tls: Tls,
 }
 
+/// The configured target behind a name. A database that a run made is called `SERVER:DATABASE`, by the target on whose
+/// server it lies; every other name is its own base.
+pub fn base(name: &str) -> &str {
+    made(name).map_or(name, |(server, _)| server)
+}
+
+/// Server and database of a name `SERVER:DATABASE`.
+pub fn made(name: &str) -> Option<(&str, &str)> {
+    name.split_once(':')
+}
+
 impl Target {
     /// The URL to use where a session must be one's own: locks, transactions, dumps.
     pub fn direct(&self) -> &str {

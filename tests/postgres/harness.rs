@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use runsheet::effects::{Done, Doubt, Effects, Ledger, Ticket};
+use runsheet::effects::{Done, Doubt, Effects, Ledger, Origin, Ticket};
 use runsheet::model::Value;
 use runsheet::model::action::{Action, Recovery, Resource};
 use runsheet::model::fault::Fault;
@@ -19,7 +19,7 @@ pub fn effects(database: &Database) -> Effects {
 
 pub fn ticket() -> Ticket {
     let key = ActionKey { step: "insert".to_owned(), phase: Phase::Perform, lane: String::new(), seq: 1 };
-    Ticket { run: Some(RunId::new("cutover", 7)), key, attempt: 1 }
+    Ticket { run: Some(RunId::new("cutover", 7)), origin: Origin::default(), key, attempt: 1 }
 }
 
 pub fn query(sql: &str) -> Action {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use runsheet::effects::local::SystemClock;
-use runsheet::effects::{Done, Ledger, Ticket, World, process};
+use runsheet::effects::{Done, Ledger, Origin, Ticket, World, process};
 use runsheet::model::Value;
 use runsheet::model::action::{Action, Recovery, Resource};
 use runsheet::model::environment::Environment;
@@ -56,6 +56,7 @@ impl Bench {
             clock: Arc::new(SystemClock),
             project: folder.path().to_owned(),
             state: folder.path().join(".runsheet"),
+            past: crate::support::world::no_past(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_runsheet")),
         };
         Self { folder, world, events }
@@ -124,7 +125,7 @@ fn action(class: Recovery, request: &CommandRun) -> Action {
 
 fn ticket() -> Ticket {
     let key = ActionKey { step: "move".into(), phase: Phase::Perform, lane: String::new(), seq: 3 };
-    Ticket { run: Some(RunId::new("drill", 7)), key, attempt: 2 }
+    Ticket { run: Some(RunId::new("drill", 7)), origin: Origin::default(), key, attempt: 2 }
 }
 
 /// Waits until something is so, or fails after twenty seconds.

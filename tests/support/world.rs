@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use runsheet::effects::World;
+use runsheet::effects::{Past, World};
 use runsheet::model::clock::Clock;
 use runsheet::model::environment::Environment;
 use runsheet::model::event::Silent;
@@ -20,6 +20,19 @@ impl Clock for HostClock {
     fn random(&self, buffer: &mut [u8]) {
         buffer.fill_with(rand::random);
     }
+}
+
+struct NoPast;
+
+impl Past for NoPast {
+    fn finished(&self, _: &str, _: &str) -> Option<bool> {
+        None
+    }
+}
+
+/// Nothing is known of earlier runs.
+pub fn no_past() -> Arc<dyn Past> {
+    Arc::new(NoPast)
 }
 
 /// A target without TLS, reached by this URL.
@@ -45,6 +58,7 @@ pub fn world(targets: impl IntoIterator<Item = Target>) -> World {
         clock: Arc::new(HostClock),
         project: std::env::temp_dir(),
         state: std::env::temp_dir(),
+        past: no_past(),
         program: std::path::PathBuf::new(),
     }
 }

@@ -110,6 +110,10 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
     });
     let (mut targets, mut unusable, mut passwords) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for (name, table) in tables {
+        if name.contains(':') {
+            return Err(ConfigError::key(format!("target `{name}`"), "has a `:` in its name")
+                .hinted("SERVER:DATABASE is how databases that runs make are called; use `-` or `_`"));
+        }
         match target::resolve(&name, table, &variables, &project) {
             Ok(resolved) => {
                 warnings.extend(resolved.warning);

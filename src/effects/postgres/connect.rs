@@ -6,11 +6,12 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row, Socket};
 
 use super::faults::{self, Stage};
+use super::stamp::Stamp;
 use super::{Postgres, cut, moment, tls, url};
 use crate::model::Value;
 use crate::model::fault::Fault;
-use crate::model::identity::ServerMoment;
-use crate::model::target::{Target, TlsMode};
+use crate::model::identity::{Identity, ServerMoment};
+use crate::model::target::{self, Target, TlsMode};
 
 /// Settings that must not depend on a role, a database or a server. They come with the start of the session, so that
 /// `DISCARD ALL` comes back to them.
@@ -52,13 +53,15 @@ pub struct Session {
     pub pooled: Option<String>,
     /// Whether the server replays another one's changes.
     pub standby: bool,
+    /// The run that made the database, if one did.
+    pub made: Option<Stamp>,
     /// The name it was given last, empty if it still has its first.
     pub renamed: String,
 }
 
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
-    let target = postgres.target(target)?;
+    let target = &*postgres.target(target)?;
     let mut config = url::config(target)?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
@@ -156,11 +159,21 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
         )
         .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
     }
-    let pinned = postgres.pinned(name).filter(|pinned| pin == Pin::Obeyed && !pinned.same_database(found));
+    let made = target::made(name);
+    if made.is_some() && session.made.is_none() {
+        return Err(Fault::fatal("target.not-made", format!("`{name}` is not a database that a run made")).hinted(
+            "SERVER:DATABASE is only for what pg::scratch answered; configure any other database as a target",
+        ));
+    }
+    // The server of a made database is pinned by its base; the database itself is known by its stamp.
+    let same = |pinned: &Identity| match made {
+        None => pinned.same_database(found),
+        Some(_) => pinned.system == found.system && pinned.timeline == found.timeline,
+    };
+    let pinned = postgres.pinned(target::base(name)).filter(|pinned| pin == Pin::Obeyed && !same(pinned));
     if let Some(pinned) = pinned {
-        let show = |it: &crate::model::identity::Identity| {
-            format!("system {}, timeline {}, database oid {}", it.system, it.timeline, it.database_oid)
-        };
+        let show =
+            |it: &Identity| format!("system {}, timeline {}, database oid {}", it.system, it.timeline, it.database_oid);
         return Err(Fault::fatal(
             "identity.changed",
             format!(

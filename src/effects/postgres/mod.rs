@@ -9,8 +9,11 @@ pub mod connect;
 pub mod exec;
 pub mod faults;
 mod functions;
+pub mod handed;
 mod lexer;
+pub mod libpq;
 pub mod lock;
+pub mod made;
 pub mod measure;
 mod moment;
 pub mod preview;
@@ -18,11 +21,14 @@ pub mod prove;
 pub mod read;
 mod resolve;
 mod rows;
+pub mod scratch;
 mod secrets;
+pub mod stamp;
 pub mod tls;
 mod url;
 mod values;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,8 +36,8 @@ use connect::{Pin, Session};
 
 use super::{Ticket, World};
 use crate::model::fault::Fault;
-use crate::model::identity::{Identity, ServerMoment};
-use crate::model::target::Target;
+use crate::model::identity::{ExpectedIdentity, Identity, ServerMoment};
+use crate::model::target::{self, Target};
 
 /// How many idle sessions of a target are kept.
 const KEPT_IDLE: usize = 4;
@@ -67,16 +73,32 @@ impl Postgres {
         Ok(moment)
     }
 
-    fn target(&self, name: &str) -> Result<&Target, Fault> {
-        self.world.targets.get(name).ok_or_else(|| {
+    /// A target by its name; `SERVER:DATABASE` is a database that a run made on the server of the target `SERVER`.
+    pub(in crate::effects) fn target(&self, name: &str) -> Result<Cow<'_, Target>, Fault> {
+        let configured = self.world.targets.get(target::base(name)).ok_or_else(|| {
             let known = self.world.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Fault::fatal("target.unknown", format!("there is no target `{name}`"))
+            Fault::fatal("target.unknown", format!("there is no target `{}`", target::base(name)))
                 .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
-        })
+        })?;
+        let Some((_, database)) = target::made(name) else { return Ok(Cow::Borrowed(configured)) };
+        let identity = configured.identity.as_ref();
+        Ok(Cow::Owned(Target {
+            name: name.to_owned(),
+            url: url::of_database(configured.direct(), database),
+            direct_url: None,
+            identity: identity.map(|it| ExpectedIdentity { database: database.to_owned(), ..it.clone() }),
+            protected: false,
+            ..configured.clone()
+        }))
+    }
+
+    /// Closes the sessions to a target that wait for work.
+    pub(in crate::effects) fn close_idle(&self, target: &str) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
     }
 
     /// A session to a target: one that waits for work if there is one that still lives, otherwise a new one.
-    async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
+    pub(in crate::effects) async fn session(&self, target: &str, application: &str) -> Result<Session, Fault> {
         loop {
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(target).and_then(Vec::pop);
             let Some(mut session) = idle else { return connect::open(self, target, application, Pin::Obeyed).await };
@@ -89,7 +111,7 @@ impl Postgres {
 
     /// Keeps a session that is outside of any transaction for later work. Sessions through a pooler are not kept:
     /// what they remember of the server may be another server process's the next time.
-    fn give_back(&self, session: Session) {
+    pub(in crate::effects) fn give_back(&self, session: Session) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle.entry(session.target.clone()).or_default();
         if session.pooled.is_none() && kept.len() < KEPT_IDLE {
@@ -99,7 +121,7 @@ impl Postgres {
 }
 
 /// What a server's session list shows of an action: `runsheet RUN STEP#SEQ aN`, at most 63 bytes.
-fn application_name(ticket: &Ticket) -> String {
+pub(in crate::effects) fn application_name(ticket: &Ticket) -> String {
     let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
     cut(&format!("runsheet {run} {} a{}", ticket.key, ticket.attempt)).to_owned()
 }

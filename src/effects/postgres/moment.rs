@@ -5,6 +5,7 @@ use tokio_postgres::{Client, Config};
 
 use super::connect::{Session, column};
 use super::faults::{self, Stage};
+use super::stamp::Stamp;
 use super::url;
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
@@ -18,7 +19,8 @@ select s.system_identifier::text,
             else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end,
        d.datname::text, d.oid, pg_postmaster_start_time(),
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end - '0/0')::int8,
-       pg_is_in_recovery(), a.pid, a.backend_start, current_setting('runsheet.direct', true)
+       pg_is_in_recovery(), a.pid, a.backend_start, current_setting('runsheet.direct', true),
+       shobj_description(d.oid, 'pg_database')
   from pg_control_system() s, pg_control_checkpoint() c, pg_database d, pg_stat_get_activity(pg_backend_pid()) a
  where d.datname = current_database()";
 
@@ -66,6 +68,7 @@ pub async fn session(
         backend_start,
         pooled,
         standby,
+        made: Stamp::read(column(row, 10)?),
         renamed: String::new(),
     })
 }

@@ -3,7 +3,7 @@
 use super::connect::Session;
 use super::faults::{self, Stage};
 use super::{Postgres, application_name, lexer, read, secrets};
-use crate::effects::Ticket;
+use crate::effects::{Origin, Ticket};
 use crate::model::action::Action;
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::ids::{ActionKey, Phase};
@@ -42,7 +42,7 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
 /// Previews are of no run.
 fn ticket() -> Ticket {
     let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 1 };
-    Ticket { run: None, key, attempt: 1 }
+    Ticket { run: None, origin: Origin::default(), key, attempt: 1 }
 }
 
 /// Has the server check names and types of each statement; none is executed. The savepoint `one` stands before them all.

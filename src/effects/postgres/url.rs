@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -27,6 +28,19 @@ const KNOWN: [&str; 16] = [
     "channel_binding",
     "load_balance_hosts",
 ];
+
+/// The same URL for another database of its server.
+pub fn of_database(url: &str, database: &str) -> String {
+    // Behind the host: a slash or a question mark before it is part of the password.
+    let host = url.find('@').or_else(|| url.find("://").map(|at| at + 2)).unwrap_or(0);
+    let rest = &url[host..];
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place[1.min(place.len())..].find('/').map_or(place, |slash| &place[..=slash]);
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("dbname=")).collect();
+    let path = utf8_percent_encode(database, NON_ALPHANUMERIC);
+    let mark = if kept.is_empty() { "" } else { "?" };
+    format!("{}{authority}/{path}{mark}{}", &url[..host], kept.join("&"))
+}
 
 /// The connection settings of a target's direct URL.
 pub fn config(target: &Target) -> Result<Config, Fault> {

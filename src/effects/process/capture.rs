@@ -11,10 +11,14 @@ pub const LIMIT: usize = 1 << 20;
 /// Bytes kept of the end of each stream.
 const TAIL: usize = 8 << 10;
 
+/// Is told each line of a stream while the command runs, and must not block.
+pub type Watch = Box<dyn Fn(&str) + Send + Sync>;
+
 /// One stream of a command.
 #[derive(Default)]
 pub struct Capture {
     inner: Mutex<Inner>,
+    watch: Option<Watch>,
 }
 
 #[derive(Default)]
@@ -22,9 +26,16 @@ struct Inner {
     head: Vec<u8>,
     tail: Vec<u8>,
     total: usize,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
 }
 
 impl Capture {
+    /// A stream whose lines somebody is told.
+    pub fn watched(watch: Option<Watch>) -> Self {
+        Self { watch, ..Self::default() }
+    }
+
     /// Reads to the end. `budget` is what all streams together may still keep. Dropping the future keeps what was read.
     pub async fn read(&self, mut stream: impl AsyncRead + Unpin, budget: &AtomicUsize) {
         let mut buffer = vec![0u8; 64 << 10];
@@ -42,6 +53,13 @@ impl Capture {
             inner.tail.extend_from_slice(bytes);
             let surplus = inner.tail.len().saturating_sub(TAIL);
             inner.tail.drain(..surplus);
+            if let Some(watch) = &self.watch {
+                inner.line.extend_from_slice(bytes);
+                while let Some(end) = inner.line.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = inner.line.drain(..=end).collect();
+                    watch(String::from_utf8_lossy(&line).trim_end());
+                }
+            }
         }
     }
 

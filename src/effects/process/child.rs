@@ -12,7 +12,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 
 use super::SUPERVISE;
-use super::capture::{Capture, LIMIT};
+use super::capture::{Capture, LIMIT, Watch};
 use super::session::{GRACE, Session};
 use super::supervise::{Launch, Order, Report};
 
@@ -27,6 +27,7 @@ pub struct Prepared {
     child: Child,
     orders: OwnedWriteHalf,
     reports: Lines<BufReader<OwnedReadHalf>>,
+    watch: Option<Watch>,
     /// What must be written down before [`Prepared::run`].
     pub session: Session,
 }
@@ -87,7 +88,7 @@ impl Prepared {
         let (reports, orders) = UnixStream::from_std(ours)?.into_split();
         let pid = child.id().ok_or_else(|| std::io::Error::other("the supervisor ended at once"))?;
         let session = Session::of(pid)?;
-        let mut prepared = Self { child, orders, reports: BufReader::new(reports).lines(), session };
+        let mut prepared = Self { child, orders, reports: BufReader::new(reports).lines(), watch: None, session };
         prepared.order(&Order::Prepare(launch)).await?;
         match prepared.report().await {
             Some(Report::Ready) => Ok(prepared),
@@ -95,9 +96,16 @@ impl Prepared {
         }
     }
 
+    /// Has every line of standard error told while the command runs.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// Runs the command to its end, for `limit` at most.
     pub async fn run(mut self, limit: Option<Duration>) -> Finished {
-        let (stdout, stderr) = (Capture::default(), Capture::default());
+        let (stdout, stderr) = (Capture::default(), Capture::watched(self.watch.take()));
         let budget = AtomicUsize::new(LIMIT);
         let (out, err) = (self.child.stdout.take(), self.child.stderr.take());
         let end = {

@@ -13,8 +13,10 @@ mod session;
 mod ssh;
 pub mod supervise;
 
+pub(in crate::effects) use child::{End, Finished, Prepared};
 pub use command::{by_hand, end_group, perform, preview, resolve};
 pub use session::Session;
+pub(in crate::effects) use supervise::Launch;
 
 /// The hidden first argument that makes this program a supervisor.
 pub const SUPERVISE: &str = "__supervise";

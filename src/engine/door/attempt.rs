@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::execute::ExecuteDoor;
 use super::ledger::DoorLedger;
-use crate::effects::{Done, Doubt, Ticket};
+use crate::effects::{Done, Doubt};
 use crate::engine::cancel::Urgency;
 use crate::engine::replay::Recorded;
 use crate::journal::entry::{Outcome, Record};
@@ -102,7 +102,7 @@ impl ExecuteDoor {
     /// One attempt, within the step's time. A signal ends a read at once, and a change only when it is pressed twice.
     fn once(&self, key: &ActionKey, attempt: u32, action: &Action) -> Result<(Result<Done, Fault>, Doubt), Halt> {
         let run = &self.closure.run;
-        let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
+        let ticket = run.ticket(key, attempt);
         let ledger = DoorLedger::new(self, key, attempt, action);
         let urgency = if action.class == Recovery::Read { Urgency::Soft } else { Urgency::Hard };
         let effect = run.engine.effects.perform(action, &ticket, &ledger);

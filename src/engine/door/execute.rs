@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::lanes;
-use crate::effects::Ticket;
 use crate::engine::cancel::Urgency;
 use crate::engine::context::{Run, halt};
 use crate::engine::replay::{Cursor, Lane, Recorded};
@@ -17,6 +16,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
+use crate::model::request::copying::PgUrl;
 use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::verdict::{Check, CheckVerdict};
 
@@ -178,7 +178,7 @@ impl ExecuteDoor {
 
     /// Brings back the secret behind a recorded handle.
     fn reopen(&self, action: &Action, value: &Value) -> Result<(), Stop> {
-        if action.word != EnvVar::WORD && action.word != RandomPassword::WORD {
+        if ![EnvVar::WORD, RandomPassword::WORD, PgUrl::WORD].contains(&action.word.as_str()) {
             return Ok(());
         }
         let run = &self.closure.run;
@@ -186,11 +186,8 @@ impl ExecuteDoor {
         if known || action.word == RandomPassword::WORD {
             return Ok(());
         }
-        let ticket = Ticket {
-            run: Some(run.lease.run.clone()),
-            key: ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 0 },
-            attempt: 1,
-        };
+        let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 0 };
+        let ticket = run.ticket(&key, 1);
         run.engine.wait(Urgency::Soft, run.engine.effects.perform(action, &ticket, &super::probe::NoLedger))??;
         Ok(())
     }

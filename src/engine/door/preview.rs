@@ -16,6 +16,7 @@ use crate::model::fault::{Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::{AskPerson, LogLine, RandomPassword, RecordCheck, Request, Sleep};
+use crate::model::target;
 use crate::model::unknown;
 use crate::model::verdict::CheckVerdict;
 
@@ -73,9 +74,13 @@ impl Walk {
     /// A resource named by the identity of its target, so that two names of one database meet.
     fn by_identity(&self, resource: &Resource) -> Resource {
         let Some(target) = resource.target() else { return resource.clone() };
-        let Some(seen) = self.targets.get(target) else { return resource.clone() };
+        let Some(seen) = self.targets.get(target::base(target)) else { return resource.clone() };
         let shared = resource.path().ends_with("/shared");
-        let part = if shared { "shared".to_owned() } else { format!("db/{}", seen.identity.database_oid) };
+        let part = match target::made(target) {
+            _ if shared => "shared".to_owned(),
+            Some((_, database)) => format!("db/{database}"),
+            None => format!("db/{}", seen.identity.database_oid),
+        };
         Resource::new(format!("postgres/{}/{part}", seen.identity.system))
     }
 
@@ -174,7 +179,8 @@ impl Host for PreviewDoor {
     fn perform(&self, action: Action) -> Result<Value, Stop> {
         let resources = action.reads.iter().chain(&action.writes);
         for target in resources.filter_map(Resource::target) {
-            if !self.walk.targets.contains_key(target) {
+            // A database that an earlier step would make has no name yet.
+            if unknown::first(target).is_none() && !self.walk.targets.contains_key(target::base(target)) {
                 return Err(stranger(target).into());
             }
         }

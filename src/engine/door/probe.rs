@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Ledger, Ticket};
+use crate::effects::Ledger;
 use crate::engine::cancel::Urgency;
 use crate::engine::context::Run;
 use crate::model::Value;
@@ -76,7 +76,7 @@ impl Host for ProbeDoor {
         }
         let engine = &self.run.engine;
         let key = ActionKey { step: self.name.clone(), phase: Phase::Perform, lane: String::new(), seq: 0 };
-        let ticket = Ticket { run: Some(self.run.lease.run.clone()), key, attempt: 1 };
+        let ticket = self.run.ticket(&key, 1);
         let mut attempt = 1;
         loop {
             match engine.wait(Urgency::Hard, engine.effects.perform(&action, &ticket, &NoLedger))? {

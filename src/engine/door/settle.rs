@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::execute::ExecuteDoor;
 use super::probe::{self, ProbeAnswer};
-use crate::effects::{Done, Doubt, Resolution, Ticket};
+use crate::effects::{Done, Doubt, Resolution};
 use crate::engine::cancel::Urgency;
 use crate::engine::replay::Recorded;
 use crate::journal::entry::{Answer, Outcome};
@@ -105,7 +105,7 @@ pub fn resolve(
     doubt: &Doubt,
     believed: bool,
 ) -> Result<Resolution, Stop> {
-    let ticket = Ticket { run: Some(run.lease.run.clone()), key: key.clone(), attempt };
+    let ticket = run.ticket(key, attempt);
     let began = Instant::now();
     let mut tries = 0;
     // The effect first: it ends what is still at work, without which no answer would be final.

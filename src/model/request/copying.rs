@@ -1,1 +1,140 @@
 //! Requests of the words that copy databases: dump, scratch, restore, artefacts.
+
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+
+/// `pg::scratch`: a new database on a server. Answers its name, `SERVER:DATABASE`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgScratch {
+    /// The target on whose server it is made.
+    pub server: String,
+    /// Target whose encoding and locale it gets; the server's own without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
+    /// Targets that must lie on other servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<String>,
+    /// Whether they may lie on the same one all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same_server: bool,
+}
+
+impl Request for PgScratch {
+    const WORD: &'static str = "pg::scratch";
+}
+
+/// `pg::drop_scratch`: drops a database that this run made. Answers `{ dropped }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgDropScratch {
+    /// `SERVER:DATABASE`.
+    pub made: String,
+}
+
+impl Request for PgDropScratch {
+    const WORD: &'static str = "pg::drop_scratch";
+}
+
+/// `pg::sweep`: drops what finished runs left on a server. Answers `{ dropped, kept }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgSweep {
+    /// The target whose server is swept.
+    pub server: String,
+}
+
+impl Request for PgSweep {
+    const WORD: &'static str = "pg::sweep";
+}
+
+/// `pg::url`: the URL of a target, as a secret. Answers its handle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgUrl {
+    /// The target.
+    pub target: String,
+}
+
+impl Request for PgUrl {
+    const WORD: &'static str = "pg::url";
+}
+
+/// `pg::dump`: a dump in directory format on an exported snapshot. Answers where it lies and what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgDump {
+    /// The target.
+    pub target: String,
+    /// Tables dumped at once.
+    pub jobs: u64,
+    /// Whether rows are counted and hashed at the dump's own snapshot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub count: bool,
+    /// `auto`, `none`, or a method with its level: `gzip:1`, `zstd`, `lz4`.
+    pub compress: String,
+}
+
+impl Request for PgDump {
+    const WORD: &'static str = "pg::dump";
+}
+
+/// What tells an archive from another one, and a whole one from a damaged one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seal {
+    /// SHA-256 of a file; of a folder, over its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Digest over names and sizes of a folder's files and over its table of contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+}
+
+/// `pg::restore`: an archive into a database that the run made. Answers `{ database, tables, warnings, tool }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgRestore {
+    /// `SERVER:DATABASE`.
+    pub database: String,
+    /// File, or folder in directory format.
+    pub archive: String,
+    /// What it must still be.
+    pub seal: Seal,
+    /// Tables and indexes restored at once.
+    pub jobs: u64,
+}
+
+impl Request for PgRestore {
+    const WORD: &'static str = "pg::restore";
+}
+
+/// `pg::artefact`: what a dump that somebody made is. Answers like `pg::dump`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgArtefact {
+    /// A dump, or a folder of dumps of which the newest is meant; relative to the project.
+    pub path: String,
+    /// Whether it may hold no table.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_empty: bool,
+}
+
+impl Request for PgArtefact {
+    const WORD: &'static str = "pg::artefact";
+}
+
+/// `pg::sabotage`: a copy of a dump with one row less. Answers like `pg::dump`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgSabotage {
+    /// What `pg::dump` or `pg::artefact` answered.
+    pub dump: crate::model::Value,
+}
+
+impl Request for PgSabotage {
+    const WORD: &'static str = "pg::sabotage";
+}
+
+/// `pg::drop_dump`: removes a dump that this run made. Answers `{ dropped }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgDropDump {
+    /// Its folder.
+    pub path: String,
+}
+
+impl Request for PgDropDump {
+    const WORD: &'static str = "pg::drop_dump";
+}

@@ -11,8 +11,10 @@ use super::script::Book;
 pub(crate) mod call;
 mod check;
 mod command;
+mod copying;
 pub(crate) mod declaring;
 mod flow;
+mod pg;
 mod proving;
 mod sql;
 mod values;
@@ -59,12 +61,14 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 9] = [
+static FAMILIES: [&[Entry]; 11] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
-    command::WORDS,
+    pg::WORDS,
+    copying::WORDS,
     proving::WORDS,
+    command::WORDS,
     &check::TABLE,
     &proving::CHECKS,
     flow::WORDS,

@@ -1,0 +1,275 @@
+//! PostgreSQL's own programs: found, their versions held against the servers', run under the supervisor, and ended with
+//! their server sessions when they outlive the process that started them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio_postgres::types::Type;
+
+use super::Copying;
+use super::progress::Progress;
+use crate::effects::postgres::connect::{self, Pin, Session, column};
+use crate::effects::postgres::{application_name, libpq};
+use crate::effects::process::{self, End, Finished, Launch, Prepared};
+use crate::effects::{Ledger, Ticket};
+use crate::model::Value;
+use crate::model::fault::Fault;
+use crate::model::target;
+
+/// Where Debian keeps the programs of every major version.
+const INSTALLED: &str = "/usr/lib/postgresql";
+
+/// How long a program may take for an answer about itself or a file's table of contents.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long server sessions may take to go after they were told to.
+const ENDING: Duration = Duration::from_secs(30);
+
+/// A program that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+    /// `15.18`.
+    pub version: String,
+    /// `15`.
+    pub major: u32,
+}
+
+/// Finds a program of at least major version `least`: on the path, else the newest that is installed. One of exactly
+/// `preferred` comes first.
+///
+/// Faults: `tool.missing`, `tool.old`.
+pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferred: u32) -> Result<Tool, Fault> {
+    let mut found = Vec::new();
+    for path in candidates(copying, name) {
+        let Ok(Ok(text)) = answer(copying, &path, &["--version"]).await else { continue };
+        let Some(version) = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
+            continue;
+        };
+        let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+        let Ok(major) = digits.parse() else { continue };
+        found.push(Tool { name, path, version: version.to_owned(), major });
+    }
+    let fits = |tool: &&Tool| tool.major >= least;
+    if let Some(tool) = found.iter().find(|tool| tool.major == preferred).or_else(|| found.iter().find(fits)) {
+        return Ok(tool.clone());
+    }
+    Err(match found.iter().max_by_key(|tool| tool.major) {
+        None => Fault::fatal("tool.missing", format!("there is no `{name}` on this machine, neither in PATH nor below {INSTALLED}"))
+            .hinted(format!("install PostgreSQL's client programs of version {least} or newer: apt-get install postgresql-client-{least}")),
+        Some(newest) => Fault::fatal(
+            "tool.old",
+            format!("`{name}` {} ({}) is older than the version {least} that is needed", newest.version, newest.path.display()),
+        )
+        .hinted(format!("a program may be newer than a server, never older: apt-get install postgresql-client-{least}")),
+    })
+}
+
+/// Places at which the program is, in the order in which they are looked at.
+fn candidates(copying: &Copying<'_>, name: &str) -> Vec<PathBuf> {
+    let path = search_path(copying);
+    let on_path = path.split(':').filter(|folder| !folder.is_empty()).map(|folder| Path::new(folder).join(name));
+    let version =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+    let mut installed: Vec<PathBuf> =
+        std::fs::read_dir(INSTALLED).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    installed.sort_by_key(|path| std::cmp::Reverse(version(path)));
+    let installed = installed.into_iter().map(|folder| folder.join("bin").join(name));
+    on_path.take(64).filter(|path| path.is_file()).take(1).chain(installed.filter(|path| path.is_file())).collect()
+}
+
+fn search_path(copying: &Copying<'_>) -> String {
+    copying.world.environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned()
+}
+
+/// What every program gets: words that can be told apart, times in UTC.
+fn plain_environment(copying: &Copying<'_>) -> BTreeMap<String, String> {
+    let home = copying.world.environment.get("HOME").map(|home| ("HOME".to_owned(), home.to_owned()));
+    let own = [("LC_ALL", "C"), ("TZ", "UTC")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    own.into_iter().chain(home).chain([("PATH".to_owned(), search_path(copying))]).collect()
+}
+
+/// Asks a program something that contacts no server: what it wrote, or what it complained of.
+pub async fn ask(copying: &Copying<'_>, tool: &Tool, args: &[&str]) -> Result<Result<String, String>, Fault> {
+    answer(copying, &tool.path, args)
+        .await
+        .map_err(|error| Fault::fatal("tool.start", format!("`{}` could not be run: {error}", tool.path.display())))
+}
+
+async fn answer(copying: &Copying<'_>, program: &Path, args: &[&str]) -> std::io::Result<Result<String, String>> {
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(args)
+        .env_clear()
+        .envs(plain_environment(copying))
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(ANSWER, command.output()).await;
+    let output = output.map_err(|_| std::io::Error::other("it did not answer within a minute"))??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr).trim_end().to_owned()) })
+}
+
+/// A program about to work on a target.
+pub struct Job<'a> {
+    /// The program.
+    pub tool: &'a Tool,
+    /// The target, perhaps one that a run made.
+    pub target: &'a str,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Settings of its server sessions.
+    pub settings: &'a [(&'a str, &'a str)],
+    /// A folder of ours.
+    pub folder: &'a Path,
+}
+
+/// A supervisor that waits to start the program, and what to write down of it.
+pub struct Waiting {
+    prepared: Prepared,
+    /// For [`end`].
+    pub holds: Value,
+}
+
+/// Gets a program ready. Nothing of it has begun when this returns, and what it holds is written down.
+pub async fn prepare(
+    copying: &Copying<'_>,
+    job: Job<'_>,
+    ticket: &Ticket,
+    ledger: &dyn Ledger,
+) -> Result<Waiting, Fault> {
+    let application = application(ticket);
+    let mut env = plain_environment(copying);
+    env.extend(libpq::environment(&*copying.postgres.target(job.target)?, job.tool.major, job.folder)?);
+    env.insert("PGAPPNAME".to_owned(), application.clone());
+    let options = env.entry("PGOPTIONS".to_owned()).or_default();
+    for (name, value) in job.settings {
+        options.push_str(&format!(" -c {name}={value}"));
+    }
+    let run = std::iter::once(job.tool.path.display().to_string()).chain(job.args).collect();
+    let launch = Launch { run, cwd: "/".into(), env };
+    let prepared = Prepared::start(&copying.world.program, launch).await.map_err(|error| {
+        let message = format!("the supervisor of `{}` could not be started: {error}", job.tool.name);
+        Fault::retryable("tool.start", message)
+    })?;
+    let holds = json!({
+        "process": serde_json::to_value(&prepared.session).unwrap_or_default(),
+        "target": job.target,
+        "application": application,
+    });
+    ledger.started(holds.clone())?;
+    Ok(Waiting { prepared, holds })
+}
+
+/// What the sessions of an action's programs are called: unique to the run, also beside runs of other projects.
+fn application(ticket: &Ticket) -> String {
+    let name = application_name(ticket);
+    let end = (0..=name.len().min(54)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+    let stamp = &ticket.origin.stamp;
+    format!("{} {}", &name[..end], &stamp[..stamp.len().min(8)])
+}
+
+impl Waiting {
+    /// Runs the program to its end; `progress` is told what it says.
+    pub async fn run(self, progress: &std::sync::Arc<Progress>) -> Finished {
+        let told = std::sync::Arc::clone(progress);
+        self.prepared.watched(Box::new(move |line| told.line(line))).run(None).await
+    }
+}
+
+/// Ends what a program's attempt left: its processes here, its sessions on the server.
+pub async fn end(copying: &Copying<'_>, holds: &Value) -> Result<(), Fault> {
+    process::end_group(&holds["process"]).await?;
+    let (Some(target), Some(application)) = (holds["target"].as_str(), holds["application"].as_str()) else {
+        return Err(Fault::fatal("action.shape", "what the attempt held cannot be read from the journal"));
+    };
+    // By the configured target: the database that the sessions were in may be gone.
+    let session = connect::open(copying.postgres, target::base(target), "runsheet resolve", Pin::Ignored).await?;
+    end_sessions(&session, application).await
+}
+
+async fn end_sessions(session: &Session, application: &str) -> Result<(), Fault> {
+    let told = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                 where application_name = $1 and pid <> pg_backend_pid()";
+    let begun = Instant::now();
+    loop {
+        let rows = session.ask(told, &[(&application, Type::TEXT)], "pg_terminate_backend").await?;
+        if rows.first().map_or(Ok(0), |row| column::<i64>(row, 0))? == 0 {
+            return Ok(());
+        }
+        if begun.elapsed() > ENDING {
+            let message = format!("sessions called `{application}` on {} do not end", session.target);
+            return Err(Fault::retryable("orphan.alive", message).hinted("look at them in pg_stat_activity"));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// What the end of a program means; `Ok` when it came to a good end by its exit code.
+pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: &Progress) -> Result<(), Fault> {
+    let name = tool.name;
+    let word = name.trim_start_matches("pg_");
+    let lines = progress.said();
+    let detailed = |fault: Fault| {
+        let lines = copying.world.vault.redact(&lines.join("\n"));
+        if lines.is_empty() { fault } else { fault.detailed(lines) }
+    };
+    let (code, signal) = match &finished.end {
+        End::NotBegun { why, .. } => {
+            let message = format!("`{}` could not be started: {why}", tool.path.display());
+            return Err(Fault::fatal("tool.start", message));
+        }
+        End::TooLong { left } | End::Lost { left } if !left.is_empty() => {
+            return Err(Fault::unknown(
+                "tool.left",
+                format!("`{name}` was cut off, and parts of it could not be ended"),
+            ));
+        }
+        End::TooLong { .. } | End::Lost { .. } => {
+            return Err(detailed(Fault::retryable(
+                "tool.lost",
+                format!("`{name}` was killed, and so was its supervisor"),
+            )));
+        }
+        End::Ended { code, signal, .. } => (code, signal),
+    };
+    match (code, signal) {
+        (Some(0), _) => return Ok(()),
+        (None, Some(signal)) => {
+            return Err(detailed(Fault::retryable("tool.killed", format!("`{name}` was ended by signal {signal}"))));
+        }
+        _ => {}
+    }
+    let heard = |what: &[&str]| lines.iter().find(|line| what.iter().any(|what| line.contains(what)));
+    let last = || lines.iter().find(|line| line.contains("error:") || line.contains("FATAL")).or(lines.last());
+    let why = last().map(|line| line.trim_start_matches(&format!("{name}: ")).trim_start_matches("error: ").to_owned());
+    let message = format!("`{name}` failed: {}", copying.world.vault.redact(&why.unwrap_or_default()));
+    let fault = if heard(&["No space left on device"]).is_some() {
+        super::folder::full(&message)
+    } else if heard(&["connection to server", "server closed the connection", "terminating connection"]).is_some() {
+        Fault::retryable(format!("{word}.connection"), message)
+    } else if heard(BROKEN).is_some() {
+        Fault::fatal("artefact.broken", message).hinted("the dump is damaged or cut off; take another one")
+    } else {
+        Fault::fatal(format!("{word}.failed"), message)
+    };
+    Err(detailed(fault))
+}
+
+/// What pg_restore says of an archive that is not whole.
+const BROKEN: &[&str] = &[
+    "could not read from input file",
+    "unexpected end of file",
+    "could not find block ID",
+    "could not open input file",
+    "could not uncompress data",
+    "could not close data file",
+    "found unexpected block ID",
+    "unexpected EOF",
+    "corrupt",
+];

@@ -1,0 +1,63 @@
+//! The stamp on a database that a run made: its comment. Only what carries one is ever dropped.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::effects::{Ticket, World};
+use crate::model::fault::Fault;
+
+/// Who made a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Id of the run.
+    #[serde(rename = "runsheet")]
+    pub run: String,
+    /// What tells it from runs of the same id elsewhere.
+    pub stamp: String,
+    /// Host on which the run began.
+    pub host: String,
+    /// Who began it.
+    pub operator: String,
+    /// When the database was made, by that host's clock.
+    pub at: DateTime<Utc>,
+    /// Whether something was restored into it, or began to be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filled: bool,
+}
+
+impl Stamp {
+    /// The stamp for what this action makes now.
+    pub fn new(world: &World, ticket: &Ticket) -> Result<Self, Fault> {
+        let run = ticket.run.as_ref().filter(|_| !ticket.origin.stamp.is_empty());
+        let run = run.ok_or_else(|| Fault::fatal("scratch.run", "a database is made by a run only"))?;
+        Ok(Self {
+            run: run.to_string(),
+            stamp: ticket.origin.stamp.clone(),
+            host: ticket.origin.host.clone(),
+            operator: ticket.origin.operator.clone(),
+            at: world.clock.now(),
+            filled: false,
+        })
+    }
+
+    /// The stamp that a comment is, if it is one.
+    pub fn read(comment: Option<&str>) -> Option<Self> {
+        serde_json::from_str(comment?).ok()
+    }
+
+    /// The comment that it is.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether the run of this action made it.
+    pub fn is_of(&self, ticket: &Ticket) -> bool {
+        !self.stamp.is_empty() && self.stamp == ticket.origin.stamp
+    }
+}
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "run {} of {} on {}, {}", self.run, self.operator, self.host, self.at.format("%F %T UTC"))
+    }
+}

@@ -1,0 +1,127 @@
+//! `pg::…`: whole databases, made, copied and dropped.
+
+use super::call::{Answer, Error, title};
+use super::{Call, Entry, Word, param};
+use crate::model::Value;
+use crate::model::action::{Action, Recovery, Resource};
+use crate::model::request::Request;
+use crate::model::request::copying::{PgDropScratch, PgScratch, PgSweep, PgUrl};
+
+const MADE: super::Param = param("made", "what pg::scratch answered; nothing where it never came to an answer");
+
+pub(crate) const WORDS: &[Entry] = &[
+    Entry {
+        word: Word {
+            name: "pg::scratch",
+            signature: "pg::scratch(server, #{ like, apart, same_server }) -> text SERVER:DATABASE",
+            summary: "Makes an empty database of the run's own on a server, and answers its name, which goes wherever a target goes. It is stamped with the run, closed to everybody but the role that made it, and found again by its stamp, whatever is killed when.",
+            params: &[
+                param("server", "target on whose server it is made; its role needs CREATEDB"),
+                param(
+                    "#{like}",
+                    "target whose encoding and locale it gets, so that both sort alike; the server's own without it",
+                ),
+                param("#{apart}", "target, or list of targets, that must not lie on that server"),
+                param("#{same_server}", "true if they may all the same"),
+            ],
+            errors: &[
+                ("scratch.same-server", "the server is that of a target in `apart`"),
+                ("scratch.exists", "a database of that name is there that the run did not make"),
+                ("sql.42501", "the role may not create databases"),
+            ],
+            example: "step(\"scratch\", || pg::scratch(params.server, #{ apart: params.source })).cleanup(|made| pg::drop_scratch(made));",
+        },
+        least: 1,
+        most: 2,
+        run: scratch,
+    },
+    Entry {
+        word: Word {
+            name: "pg::drop_scratch",
+            signature: "pg::drop_scratch(made) -> #{ dropped }",
+            summary: "Drops a database that this very run made, whoever is connected to it. One that is gone already is fine; any other is refused.",
+            params: &[MADE],
+            errors: &[
+                ("scratch.not-ours", "this run did not make it"),
+                ("target.not-made", "it is a configured target"),
+            ],
+            example: "step(\"scratch\", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));",
+        },
+        least: 1,
+        most: 1,
+        run: drop_scratch,
+    },
+    Entry {
+        word: Word {
+            name: "pg::sweep",
+            signature: "pg::sweep(server) -> #{ dropped: [name, …], kept: [#{ name, why }, …] }",
+            summary: "Drops databases on a server that runs of this project made and left behind, once those runs are done, undone or abandoned. What unfinished runs and other projects made is kept, and named with the reason.",
+            params: &[param("server", "target whose server is swept")],
+            errors: &[("sql.42501", "the role may not drop one of them")],
+            example: "step(\"sweep\", || pg::sweep(params.server));",
+        },
+        least: 1,
+        most: 1,
+        run: sweep,
+    },
+    Entry {
+        word: Word {
+            name: "pg::url",
+            signature: "pg::url(target) -> secret",
+            summary: "The direct URL of a target, also of a database that pg::scratch made, for a program that connects by itself. The script holds a handle.",
+            params: &[param("target", "name of the target")],
+            errors: &[("target.not-made", "a name SERVER:DATABASE of a database that no run made")],
+            example: "command::run([\"migrate\"], #{ env: #{ DATABASE_URL: pg::url(done.scratch) }, repeatable: true });",
+        },
+        least: 1,
+        most: 1,
+        run: url,
+    },
+];
+
+fn scratch(call: &Call<'_>) -> Answer {
+    let server = call.text(0)?;
+    let options = call.options(1, &["like", "apart", "same_server"])?;
+    let request = PgScratch {
+        server: server.clone(),
+        like: options.text("like")?,
+        apart: options.texts("apart")?.unwrap_or_default(),
+        same_server: options.flag("same_server")?,
+    };
+    let shown = title(&format!("a scratch database on {server}"));
+    let writes = vec![Resource::made_on(&server)];
+    let mut action = Action::change(PgScratch::WORD, &request, shown, Recovery::Provable, writes);
+    action.reads = request.like.iter().chain(&request.apart).map(|target| Resource::database(target)).collect();
+    call.give(&call.perform(action)?)
+}
+
+/// What a step made, as text; nothing where it made nothing.
+fn made(call: &Call<'_>) -> Result<Option<String>, Error> {
+    match call.value(0)? {
+        Value::Null => Ok(None),
+        _ => call.text(0).map(Some),
+    }
+}
+
+fn drop_scratch(call: &Call<'_>) -> Answer {
+    let Some(made) = made(call)? else { return call.give(&serde_json::json!({ "dropped": false })) };
+    let shown = title(&format!("drop {made}"));
+    let writes = vec![Resource::database(&made)];
+    let request = PgDropScratch { made };
+    call.give(&call.perform(Action::change(PgDropScratch::WORD, &request, shown, Recovery::Repeatable, writes))?)
+}
+
+fn sweep(call: &Call<'_>) -> Answer {
+    let server = call.text(0)?;
+    let shown = title(&format!("sweep leftovers of finished runs on {server}"));
+    let writes = vec![Resource::made_on(&server)];
+    let request = PgSweep { server };
+    call.give(&call.perform(Action::change(PgSweep::WORD, &request, shown, Recovery::Repeatable, writes))?)
+}
+
+fn url(call: &Call<'_>) -> Answer {
+    let target = call.text(0)?;
+    let shown = title(&format!("the URL of {target}"));
+    let reads = vec![Resource::database(&target)];
+    call.give(&call.perform(Action::read(PgUrl::WORD, &PgUrl { target }, shown, reads))?)
+}
