@@ -177,6 +177,7 @@ pub fn begin(engine: &Engine, host_locks: &LockDir, beginning: Beginning) -> Res
         files: beginning.files,
         git: beginning.git,
         params: beginning.params,
+        kinds: declaration.params.iter().map(|param| (param.name.clone(), param.kind.clone())).collect(),
         secrets: beginning.secrets,
         targets,
         locks: locked,

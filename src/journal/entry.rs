@@ -25,6 +25,7 @@ use crate::model::action::{Recovery, Resource};
 use crate::model::fault::Fault;
 use crate::model::identity::Identity;
 use crate::model::ids::{ActionKey, Phase, RunId};
+use crate::model::param::ParamKind;
 use crate::model::verdict::{Check, Verdict};
 
 /// Version of the entries' format. It grows when an older binary would misread a newer entry.
@@ -201,6 +202,9 @@ pub struct RunStarted {
     pub git: Option<String>,
     /// Parameters, secrets as handles.
     pub params: Value,
+    /// What each of them is, by which it is shown as people typed it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<String, ParamKind>,
     /// Where each secret parameter comes from (`env:VAR`, `file:PATH`) and its keyed fingerprint.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretSource>,

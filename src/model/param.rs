@@ -73,6 +73,8 @@ impl ParamKind {
         let shown = match (self, value) {
             (Self::Duration, _) => in_units(&TIMES, "s"),
             (Self::Size, _) => in_units(&SIZES, " bytes"),
+            // Rounded, since 0.07 times 100 is not quite 7.
+            (Self::Share, _) => value.as_f64().map(|share| format!("{}%", (share * 1e6).round() / 1e4)),
             (Self::List(kind), Value::Array(items)) => {
                 Some(items.iter().map(|item| kind.show(item)).collect::<Vec<_>>().join(", "))
             }

@@ -311,6 +311,7 @@ fn params(started: &RunStarted) -> Vec<Param> {
             Param {
                 name: name.clone(),
                 value: readable_value(value),
+                kind: started.kinds.get(name).cloned(),
                 from: source.map(|source| source.from.clone()),
                 fingerprint: source.map(|source| source.fingerprint.clone()),
             }

@@ -16,6 +16,7 @@ use crate::journal::entry::{Actor, RunState};
 use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::RunId;
+use crate::model::param::ParamKind;
 use crate::model::verdict::{CheckVerdict, Verdict};
 
 pub use earlier::EarlierLine;
@@ -123,6 +124,8 @@ pub struct Param {
     pub name: String,
     /// Its value; of a secret, `(secret name)`.
     pub value: Value,
+    /// What it is.
+    pub kind: Option<ParamKind>,
     /// Where a secret came from: `env:VAR`, `file:PATH`, `asked`.
     pub from: Option<String>,
     /// Keyed fingerprint of a secret.

@@ -63,9 +63,10 @@ fn tally(report: &Report) -> String {
 
 /// A parameter's value and, of a secret, where it came from.
 pub(super) fn value(param: &Param) -> String {
-    let mut shown = match &param.value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let mut shown = match (&param.kind, &param.value) {
+        (Some(kind), value) => kind.show(value),
+        (None, Value::String(text)) => text.clone(),
+        (None, other) => other.to_string(),
     };
     if let Some((end, _)) = shown.char_indices().nth(LONGEST) {
         shown.truncate(end);

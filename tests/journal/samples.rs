@@ -35,6 +35,7 @@ pub fn started(runbook: &str) -> RunStarted {
         files: [("runbooks/cutover.rhai".to_owned(), "runbook(\"cutover\", \"1.0.0\");".to_owned())].into(),
         git: Some("4f2c9a1+".into()),
         params: json!({ "target": "prod", "limit": 500, "share": 0.1 }),
+        kinds: [("share".to_owned(), runsheet::model::param::ParamKind::Share)].into(),
         secrets: [].into(),
         targets: [("target".to_owned(), TargetSeen { label: "production".into(), identity })].into(),
         locks: vec!["7412345678901234567/16384".into()],
