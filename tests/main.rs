@@ -2,6 +2,7 @@
 
 mod config;
 mod journal;
+mod lab;
 mod layers;
 mod postgres;
 mod process;
