@@ -3,6 +3,7 @@
 mod config;
 mod copying;
 mod journal;
+mod lab;
 mod layers;
 mod measure;
 mod postgres;

@@ -41,8 +41,11 @@ const STARTING: Duration = Duration::from_secs(120);
 const STOPPING: Duration = Duration::from_secs(30);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(10);
-/// How many ports are tried.
-const PORTS_TRIED: usize = 5;
+/// What a server says that does not start because of what a killed one left behind: its process until somebody collects
+/// it, its sessions until they notice.
+const REMAINS: [&str; 2] = ["lock file \"postmaster.pid\" already exists", "pre-existing shared memory block"];
+/// How long that may go on.
+const REMAINING: Duration = Duration::from_secs(30);
 
 /// A server's files and how to run it.
 pub struct Cluster<'a> {
@@ -81,27 +84,26 @@ impl Cluster<'_> {
 
     /// Starts the server and waits until it takes connections. Answers its port: `wished` if that is free, or another.
     pub fn start(&self, wished: u16) -> Result<u16, Fault> {
-        let mut port = wished;
-        for _ in 0..PORTS_TRIED {
-            if port == 0 {
-                port = free_port()?;
-            }
+        let mut port = if wished == 0 { free_port()? } else { wished };
+        let begun = Instant::now();
+        loop {
             self.configure(port)?;
-            let begin = std::fs::metadata(&self.log).map_or(0, |log| log.len());
+            let read = std::fs::metadata(&self.log).map_or(0, |log| log.len());
             if self.started()? {
                 return Ok(port);
             }
             let said = std::fs::read(&self.log).unwrap_or_default();
             let said =
-                String::from_utf8_lossy(said.get(usize::try_from(begin).unwrap_or_default()..).unwrap_or_default());
-            if !said.contains("Address already in use") {
+                String::from_utf8_lossy(said.get(usize::try_from(read).unwrap_or_default()..).unwrap_or_default());
+            if said.contains("Address already in use") {
+                port = free_port()?;
+            } else if !REMAINS.iter().any(|remains| said.contains(remains)) || begun.elapsed() > REMAINING {
                 return Err(Fault::fatal("lab.start", format!("the server {} did not start", self.name))
                     .detailed(said.trim().to_owned())
                     .hinted(format!("its log is {}", self.log.display())));
             }
-            port = 0;
+            std::thread::sleep(LOOK);
         }
-        Err(Fault::fatal("lab.start", format!("no port of {PORTS_TRIED} that were tried for {} was free", self.name)))
     }
 
     /// The processes that serve or make these files.

@@ -6,9 +6,12 @@
 //! let effects = Effects::new(world([target("prod", &database.url)]));
 //! ```
 //!
+//! [`Lab`] is a folder in which `runsheet lab` is at home.
+//!
 //! A test that stops, crashes or configures a server starts its own with [`Cluster::start`].
 
 pub mod cluster;
+pub mod lab;
 pub mod pgbouncer;
 pub mod unprivileged;
 pub mod world;
@@ -16,6 +19,7 @@ pub mod world;
 use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Database};
+pub use lab::Lab;
 pub use pgbouncer::PgBouncer;
 pub use world::{target, world};
 
