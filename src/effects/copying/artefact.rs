@@ -137,7 +137,8 @@ fn find(path: &Path) -> Result<Dump, Fault> {
 /// The dump that a path is, if it is one: a custom or tar archive, a folder in directory format, or one of our own.
 fn dump_at(path: &Path) -> Result<Option<Dump>, Fault> {
     let dated = |archive: PathBuf, file: &Path| -> Result<Option<Dump>, Fault> {
-        let modified = std::fs::metadata(file).and_then(|about| about.modified()).map_err(|error| broken(file, &error))?;
+        let modified =
+            std::fs::metadata(file).and_then(|about| about.modified()).map_err(|error| broken(file, &error))?;
         Ok(Some(Dump { path: path.to_owned(), archive, modified: time(modified) }))
     };
     if path.is_file() {

@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
+use super::Copying;
 use super::folder;
 use super::listing;
 use super::progress::{Progress, losses, size};
 use super::tools::{self, Job, Tool};
-use super::Copying;
 use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{self, Pin, Session, column};
 use crate::effects::{Done, Ledger, Ticket};
@@ -221,7 +221,8 @@ async fn fill(
         let message = format!("pg_dump left something out: {}", lost[0]);
         return Err(Fault::fatal("dump.lost", copying.world.vault.redact(&message)).detailed(lost.join("\n")));
     }
-    let listed = listing::read(copying, &tools::find(copying, "pg_restore", tool.major, tool.major).await?, &data).await?;
+    let listed =
+        listing::read(copying, &tools::find(copying, "pg_restore", tool.major, tool.major).await?, &data).await?;
     let (rows, digest) = match measured {
         None => (Value::Null, Value::Null),
         Some((rows, text)) => {

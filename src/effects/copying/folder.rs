@@ -52,8 +52,7 @@ pub fn partial(complete: &Path) -> PathBuf {
 
 /// What the names of all attempts of an action begin with.
 fn beginning(key: &ActionKey) -> String {
-    let plain: String =
-        key.step.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    let plain: String = key.step.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
     let told = key.phase == Phase::Perform && key.lane.is_empty() && plain == key.step;
     let apart = if told { String::new() } else { format!("-{}", &digest::of_bytes(key.to_string().as_bytes())[..8]) };
     format!("{plain}{apart}-{}-a", key.seq)

@@ -35,7 +35,8 @@ pub struct Listing {
 pub async fn read(copying: &Copying<'_>, tool: &Tool, archive: &Path) -> Result<Listing, Fault> {
     let answered = tools::ask(copying, tool, &["--list", &archive.display().to_string()]).await?;
     answered.map(|text| parse(&text)).map_err(|said| {
-        let message = format!("{} cannot be read as a dump: {}", archive.display(), said.lines().next().unwrap_or(&said));
+        let message =
+            format!("{} cannot be read as a dump: {}", archive.display(), said.lines().next().unwrap_or(&said));
         let fault = Fault::fatal("artefact.broken", message).detailed(said);
         fault.hinted("it may be cut off, or written by a newer pg_dump than the pg_restore here; take another dump")
     })

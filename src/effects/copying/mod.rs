@@ -22,8 +22,7 @@ use crate::model::request::copying::{PgArtefact, PgDropDump, PgDump, PgRestore, 
 use crate::model::unknown;
 
 /// The words performed here.
-pub const WORDS: [&str; 5] =
-    [PgDump::WORD, PgRestore::WORD, PgArtefact::WORD, PgSabotage::WORD, PgDropDump::WORD];
+pub const WORDS: [&str; 5] = [PgDump::WORD, PgRestore::WORD, PgArtefact::WORD, PgSabotage::WORD, PgDropDump::WORD];
 
 /// What every copy needs.
 pub struct Copying<'a> {
@@ -67,8 +66,12 @@ pub async fn resolve(
 
 /// Looks at what can be looked at without copying anything.
 pub async fn preview(copying: &Copying<'_>, action: &Action) -> Result<Previewed, Fault> {
-    let mut shown =
-        Previewed { level: Level::Rendered, value: None, by_hand: by_hand(action).unwrap_or_default(), notes: Vec::new() };
+    let mut shown = Previewed {
+        level: Level::Rendered,
+        value: None,
+        by_hand: by_hand(action).unwrap_or_default(),
+        notes: Vec::new(),
+    };
     if unknown::first_in(&action.request).is_some() {
         return Ok(shown);
     }
@@ -101,7 +104,7 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         }
         PgRestore::WORD => {
             let request = PgRestore::of(action)?;
-            let url = url_variable(&unknown::readable(&request.database));
+            let url = url_variable(&request.database);
             let line = format!("pg_restore -j{} {}", request.jobs, restore::PLAIN.join(" "));
             vec![format!("{line} -d \"${url}\" {}", quoted(&request.archive))]
         }

@@ -43,9 +43,9 @@ pub async fn perform(
     unchanged(&archive, &request.seal).await?;
     let session = copying.postgres.session(server, &application_name(ticket)).await?;
     session.require_writable()?;
-    let found = made::find_either(&session, name, word).await?.ok_or_else(|| {
-        Fault::fatal("scratch.gone", format!("there is no database `{name}` on {server} any more"))
-    })?;
+    let found = made::find_either(&session, name, word)
+        .await?
+        .ok_or_else(|| Fault::fatal("scratch.gone", format!("there is no database `{name}` on {server} any more")))?;
     scratch::require_ours(&found, ticket)?;
     let major = server_major(&session).await?;
     let reader = tools::find(copying, "pg_restore", 0, major).await?;
@@ -135,7 +135,8 @@ async fn require_extensions(session: &Session, listed: &Listing, server: &str) -
     if missing.is_empty() {
         return Ok(());
     }
-    let message = format!("the server of `{server}` does not have the extension {}, which the dump needs", missing.join(", "));
+    let message =
+        format!("the server of `{server}` does not have the extension {}, which the dump needs", missing.join(", "));
     Err(Fault::fatal("extension.missing", message)
         .hinted("install its package on that server (nothing needs to be created in a database), then resume"))
 }

@@ -29,11 +29,14 @@ pub async fn perform(
     let archive = copying.world.project.join(archive);
     if !archive.join("toc.dat").is_file() {
         let message = format!("{} is not a dump in directory format", archive.display());
-        return Err(Fault::fatal("sabotage.format", message).hinted("only its data files can be taken apart: pg_dump -Fd -Z0"));
+        return Err(
+            Fault::fatal("sabotage.format", message).hinted("only its data files can be taken apart: pg_dump -Fd -Z0")
+        );
     }
     let tool = tools::find(copying, "pg_restore", 0, 0).await?;
     let listed = listing::read(copying, &tool, &archive).await?;
-    let script = tools::ask(copying, &tool, &["--section=post-data", "--file=-", &archive.display().to_string()]).await?;
+    let script =
+        tools::ask(copying, &tool, &["--section=post-data", "--file=-", &archive.display().to_string()]).await?;
     let referenced = referenced(&script.map_err(|said| Fault::fatal("artefact.broken", said))?);
     let mut candidates: Vec<(u64, PathBuf, String)> = Vec::new();
     let mut compressed = false;
@@ -64,7 +67,10 @@ pub async fn perform(
     let manifest = folder::manifest(&partial.join("data"))?;
     folder::complete(&partial, &complete)?;
 
-    let told = format!("SABOTAGE, as asked: one row of {table} is missing in {}; the drill must notice it", complete.display());
+    let told = format!(
+        "SABOTAGE, as asked: one row of {table} is missing in {}; the drill must notice it",
+        complete.display()
+    );
     copying.world.sink.event(Event::Warning(told.clone()));
     let mut answer = request.dump.clone();
     answer["path"] = complete.display().to_string().into();

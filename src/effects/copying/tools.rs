@@ -74,7 +74,8 @@ pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferr
 fn candidates(copying: &Copying<'_>, name: &str) -> Vec<PathBuf> {
     let path = search_path(copying);
     let on_path = path.split(':').filter(|folder| !folder.is_empty()).map(|folder| Path::new(folder).join(name));
-    let version = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
+    let version =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
     let mut installed: Vec<PathBuf> =
         std::fs::read_dir(INSTALLED).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     installed.sort_by_key(|path| std::cmp::Reverse(version(path)));
@@ -95,14 +96,19 @@ fn plain_environment(copying: &Copying<'_>) -> BTreeMap<String, String> {
 
 /// Asks a program something that contacts no server: what it wrote, or what it complained of.
 pub async fn ask(copying: &Copying<'_>, tool: &Tool, args: &[&str]) -> Result<Result<String, String>, Fault> {
-    answer(copying, &tool.path, args).await.map_err(|error| {
-        Fault::fatal("tool.start", format!("`{}` could not be run: {error}", tool.path.display()))
-    })
+    answer(copying, &tool.path, args)
+        .await
+        .map_err(|error| Fault::fatal("tool.start", format!("`{}` could not be run: {error}", tool.path.display())))
 }
 
 async fn answer(copying: &Copying<'_>, program: &Path, args: &[&str]) -> std::io::Result<Result<String, String>> {
     let mut command = tokio::process::Command::new(program);
-    command.args(args).env_clear().envs(plain_environment(copying)).stdin(std::process::Stdio::null()).kill_on_drop(true);
+    command
+        .args(args)
+        .env_clear()
+        .envs(plain_environment(copying))
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true);
     let output = tokio::time::timeout(ANSWER, command.output()).await;
     let output = output.map_err(|_| std::io::Error::other("it did not answer within a minute"))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -219,10 +225,16 @@ pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: 
             return Err(Fault::fatal("tool.start", message));
         }
         End::TooLong { left } | End::Lost { left } if !left.is_empty() => {
-            return Err(Fault::unknown("tool.left", format!("`{name}` was cut off, and parts of it could not be ended")));
+            return Err(Fault::unknown(
+                "tool.left",
+                format!("`{name}` was cut off, and parts of it could not be ended"),
+            ));
         }
         End::TooLong { .. } | End::Lost { .. } => {
-            return Err(detailed(Fault::retryable("tool.lost", format!("`{name}` was killed, and so was its supervisor"))));
+            return Err(detailed(Fault::retryable(
+                "tool.lost",
+                format!("`{name}` was killed, and so was its supervisor"),
+            )));
         }
         End::Ended { code, signal, .. } => (code, signal),
     };

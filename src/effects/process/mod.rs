@@ -14,8 +14,8 @@ mod ssh;
 pub mod supervise;
 
 pub(in crate::effects) use child::{End, Finished, Prepared};
-pub(in crate::effects) use supervise::Launch;
 pub use command::{by_hand, end_group, perform, preview, resolve};
+pub(in crate::effects) use supervise::Launch;
 
 /// The hidden first argument that makes this program a supervisor.
 pub const SUPERVISE: &str = "__supervise";

@@ -112,7 +112,10 @@ pub(crate) const WORDS: &[Entry] = &[
             name: "pg::drop_dump",
             signature: "pg::drop_dump(dump) -> #{ dropped }",
             summary: "Removes the folder of a dump that this very run made. One that is gone already is fine; any other is refused.",
-            params: &[param("dump", "what pg::dump or pg::sabotage answered; nothing where it never came to an answer")],
+            params: &[param(
+                "dump",
+                "what pg::dump or pg::sabotage answered; nothing where it never came to an answer",
+            )],
             errors: &[("dump.not-ours", "this run did not make it")],
             example: "step(\"dump\", || pg::dump(params.source)).cleanup(|made| pg::drop_dump(made));",
         },
