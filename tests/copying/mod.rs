@@ -1,6 +1,9 @@
 //! Copies of databases on real servers: made, filled, proved to be a run's own, and gone afterwards.
 
+mod dump;
+mod kills;
 mod scratch;
+mod tools;
 
 use std::sync::OnceLock;
 

@@ -104,7 +104,7 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         }
         PgRestore::WORD => {
             let request = PgRestore::of(action)?;
-            let url = url_variable(&unknown::readable(&request.database));
+            let url = url_variable(&request.database);
             let line = format!("pg_restore -j{} {}", request.jobs, restore::PLAIN.join(" "));
             vec![format!("{line} -d \"${url}\" {}", quoted(&request.archive))]
         }

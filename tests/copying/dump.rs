@@ -1,0 +1,234 @@
+//! Dump and restore: what comes out is what went in, and what could not be copied is never called a copy.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{made, project, runbook, scratch_server};
+use crate::program::project::{Project, Said};
+use crate::support::{Cluster, Database};
+
+/// Steps that copy `app` whole and drop everything again.
+const COPY: &str = r#"
+step("dump", || pg::dump(params.app, #{ jobs: 2 })).cleanup(|made| pg::drop_dump(made));
+step("scratch", || pg::scratch(params.server, #{ like: params.app, apart: params.app })).cleanup(|made| pg::drop_scratch(made));
+step("restore", || pg::restore(done.scratch, done.dump, #{ jobs: 2 }));
+step("verify", || gate::that("rows", sql::value(done.scratch, "select count(*) from \"Users\"") == 500, ""));
+"#;
+
+/// A small application.
+pub fn application(name: &str) -> Database {
+    let app = Cluster::shared().database(name);
+    app.sql(
+        "create table \"Users\" (id serial primary key, email text not null unique);
+         insert into \"Users\" (email) select 'user' || n || '@example.org' from generate_series(1, 500) n;
+         create table issues (id int primary key, who int references \"Users\", body text);
+         insert into issues select n, n, repeat('x', 200) from generate_series(1, 300) n;
+         create view open_issues as select * from issues; create extension pgcrypto;
+         create publication everything for all tables; select lo_from_bytea(0, '\\x00ff')",
+    );
+    app
+}
+
+/// Everything below the folder of dumps.
+pub fn dumps(project: &Project) -> Vec<PathBuf> {
+    fn below(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            found.push(entry.path());
+            below(&entry.path(), found);
+        }
+    }
+    let mut found = Vec::new();
+    below(&project.path().join(".runsheet/dumps"), &mut found);
+    found
+}
+
+#[track_caller]
+fn failed(project: &Project, name: &str, code: &str) -> Said {
+    let said = project.run(&["run", name]).with_code(1);
+    let entries = serde_json::to_string(&project.entries(&format!("{name}-1"))).expect("text");
+    assert!(entries.contains(&format!("\"code\":\"{code}\"")), "{code}: {}", said.err);
+    said
+}
+
+#[test]
+fn a_copy_has_everything_and_nothing_is_left_of_it() {
+    let app = application("copied");
+    let project = project(&app);
+    runbook(&project, "copy", COPY);
+    let plan = project.run(&["plan", "copy"]).with_code(0);
+    assert!(plan.out.contains("would dump 2 tables"), "{}", plan.out);
+    let plan = project.run(&["plan", "copy", "--full"]).with_code(0);
+    assert!(plan.out.contains("pg_dump -Fd -j2 --no-owner"), "{}", plan.out);
+    project.run(&["run", "copy"]).with_code(0);
+    assert!(made("_copy_1_").is_empty());
+    let left: Vec<PathBuf> = dumps(&project).into_iter().filter(|path| path.is_file()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_kept_copy_is_the_same_database() {
+    let app = application("kept");
+    let project = project(&app);
+    let kept =
+        COPY.replace(".cleanup(|made| pg::drop_scratch(made))", "").replace(".cleanup(|made| pg::drop_dump(made))", "");
+    runbook(&project, "kept", &kept);
+    project.run(&["run", "kept"]).with_code(0);
+    let name = made("_kept_1_").pop().expect("the copy");
+    assert_eq!(scratch_server().open(&name).dump(), app.dump());
+    scratch_server().open("postgres").sql(&format!("drop database {name}"));
+    // Rows are personal data.
+    use std::os::unix::fs::PermissionsExt;
+    let folder = project.path().join(".runsheet/dumps/kept-1/dump-1-a1");
+    let mode = std::fs::metadata(&folder).expect("the dump").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(folder.join("stderr.log").is_file(), "what pg_dump said is kept");
+}
+
+#[test]
+fn only_a_database_that_the_run_made_is_restored_into() {
+    let app = application("precious");
+    let project = project(&app);
+    for (name, into, code) in
+        [("configured", "params.server", "target.not-made"), ("stranger", "\"server:postgres\"", "scratch.not-ours")]
+    {
+        let steps =
+            format!("step(\"dump\", || pg::dump(params.app)); step(\"restore\", || pg::restore({into}, done.dump));");
+        runbook(&project, name, &steps);
+        failed(&project, name, code);
+    }
+    assert_eq!(app.sql("select count(*) from \"Users\""), "500");
+}
+
+#[test]
+fn an_extension_that_the_other_server_lacks_is_named_before_anything_is_restored() {
+    let app = application("extended");
+    let project = project(&app);
+    let lacking = r#"
+        step("dump", || pg::dump(params.app));
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("lie", || command::run(["sed", "-i", "s/pgcrypto/pgmissin/g", `${done.dump.archive}/toc.dat`], #{ repeatable: true }));
+        step("restore", || pg::restore(done.scratch, pg::artefact(done.dump.archive)));
+    "#;
+    runbook(&project, "lacking", lacking);
+    let said = failed(&project, "lacking", "extension.missing");
+    assert!(said.err.contains("extension pgmissin"), "{}", said.err);
+    project.run(&["abandon", "lacking-1", "--why", "a test"]).with_code(0);
+    assert!(made("_lacking_1_").is_empty());
+}
+
+#[test]
+fn a_dump_that_changed_or_was_cut_off_is_never_restored() {
+    let app = application("damaged");
+    let project = project(&app);
+    let steps = |damage: &str, what: &str| {
+        format!(
+            r#"
+            step("dump", || pg::dump(params.app, #{{ compress: "none" }}));
+            step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+            step("damage", || command::run(["sh", "-c", `cd ${{done.dump.archive}} && {damage}`], #{{ repeatable: true }}));
+            step("restore", || pg::restore(done.scratch, {what}));
+            "#
+        )
+    };
+    let cut = "for f in *.dat; do case $f in toc.dat) ;; *) truncate -s -40 $f;; esac; done";
+    runbook(&project, "changed", &steps(cut, "done.dump"));
+    failed(&project, "changed", "artefact.changed");
+    // Somebody else's dump, that was cut off before it was ever described.
+    runbook(&project, "cut", &steps("pg_dump --version; rm -f [0-9]*.dat", "pg::artefact(done.dump.archive)"));
+    failed(&project, "cut", "artefact.broken");
+    let custom = steps("true", r#"pg::artefact("cut.dump")"#);
+    runbook(&project, "custom", &custom);
+    dump_by_hand(&app, &project.path().join("whole.dump"), &["-Fc"]);
+    let whole = std::fs::read(project.path().join("whole.dump")).expect("a dump");
+    std::fs::write(project.path().join("cut.dump"), &whole[..whole.len() - 2000]).expect("a cut dump");
+    let said = failed(&project, "custom", "artefact.broken");
+    assert!(said.err.contains("pg_restore"), "{}", said.err);
+    for run in ["changed-1", "cut-1", "custom-1"] {
+        project.run(&["abandon", run, "--why", "a test"]).with_code(0);
+    }
+}
+
+/// A dump made without Runsheet.
+pub fn dump_by_hand(app: &Database, path: &Path, args: &[&str]) {
+    let status = Command::new("pg_dump").args(args).arg("-f").arg(path).arg(&app.url).status().expect("pg_dump runs");
+    assert!(status.success());
+}
+
+#[test]
+fn an_artefact_is_found_now_and_described_and_nothing_is_an_error() {
+    let app = application("archived");
+    let project = project(&app);
+    std::fs::create_dir_all(project.path().join("backups")).expect("a folder");
+    std::fs::create_dir_all(project.path().join("none")).expect("a folder");
+    dump_by_hand(&app, &project.path().join("backups/monday.dump"), &["-Fc"]);
+    app.sql("create table later ()");
+    dump_by_hand(&app, &project.path().join("backups/tuesday"), &["-Fd"]);
+    dump_by_hand(&app, &project.path().join("plain.sql"), &[]);
+    project.file("backups/README", "not a dump");
+    let empty = Cluster::shared().database("nothing_in_it");
+    dump_by_hand(&empty, &project.path().join("empty.dump"), &["-Fc"]);
+    let described = r#"
+        step("look", || pg::artefact("backups"));
+        step("verify", || {
+            let it = done.look;
+            gate::that("newest", it.path.contains("tuesday"), it.path);
+            gate::that("tables", it.tables == 3, `${it.tables}`);
+            gate::that("digest", it.sha256.len() == 64, it.sha256);
+            gate::that("age", it.age >= 0 && it.age < 600, `${it.age}`);
+            gate::that("nothing was counted", it.measured == (), "");
+        });
+    "#;
+    runbook(&project, "described", described);
+    project.run(&["plan", "described"]).with_code(0);
+    project.run(&["run", "described"]).with_code(0);
+    let one = |name: &str, what: &str| runbook(&project, name, &format!("step(\"look\", || pg::artefact({what}));"));
+    for (name, what, code) in [
+        ("missing", "\"nowhere\"", "artefact.missing"),
+        ("none", "\"none\"", "artefact.empty"),
+        ("empty", "\"empty.dump\"", "artefact.empty"),
+        ("plain", "\"plain.sql\"", "artefact.plain"),
+    ] {
+        one(name, what);
+        failed(&project, name, code);
+    }
+    one("meant", "\"empty.dump\", #{ may_be_empty: true }");
+    project.run(&["run", "meant"]).with_code(0);
+}
+
+#[test]
+fn a_sabotaged_dump_restores_without_a_complaint_and_lacks_one_row() {
+    let app = application("sabotaged");
+    let project = project(&app);
+    let steps = r#"
+        step("dump", || pg::dump(params.app, #{ compress: "none" })).cleanup(|made| pg::drop_dump(made));
+        step("broken", || pg::sabotage(done.dump)).cleanup(|made| pg::drop_dump(made));
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("restore", || pg::restore(done.scratch, done.broken));
+        step("count", || #{ users: sql::value(done.scratch, "select count(*) from \"Users\""), issues: sql::value(done.scratch, "select count(*) from issues") });
+        step("verify", || gate::that("one row less, of the table that nothing points to", done.count.users == 500 && done.count.issues == 299, `${done.count}`));
+    "#;
+    runbook(&project, "sabotaged", steps);
+    let said = project.run(&["run", "sabotaged"]).with_code(0);
+    assert!(said.err.contains("SABOTAGE, as asked: one row of public.issues is missing"), "{}", said.err);
+    runbook(
+        &project,
+        "packed",
+        r#"step("dump", || pg::dump(params.app, #{ compress: "gzip:1" })); step("broken", || pg::sabotage(done.dump));"#,
+    );
+    failed(&project, "packed", "sabotage.format");
+}
+
+#[test]
+fn only_dumps_of_this_run_are_removed() {
+    let app = application("removed");
+    let project = project(&app);
+    std::fs::create_dir_all(project.path().join("backups")).expect("a folder");
+    dump_by_hand(&app, &project.path().join("backups/theirs.dump"), &["-Fc"]);
+    runbook(
+        &project,
+        "theirs",
+        r#"step("look", || pg::artefact("backups")); step("drop", || pg::drop_dump(done.look));"#,
+    );
+    failed(&project, "theirs", "dump.not-ours");
+    assert!(project.path().join("backups/theirs.dump").is_file());
+}
