@@ -12,6 +12,10 @@ use crate::model::event::{Event, Sink};
 use crate::model::secret::{self, Vault};
 use crate::model::verdict::CheckVerdict;
 
+/// The living line while nobody knows how far something is, and once it is known.
+const BUSY: &str = "{spinner} {prefix} {elapsed} {wide_msg}";
+const MEASURED: &str = "{spinner} {prefix} {elapsed} [{bar:24}] {pos}/{len} {wide_msg}";
+
 /// Shows the events of a run on stderr.
 pub struct Terminal {
     color: bool,
@@ -63,19 +67,26 @@ impl Terminal {
             return;
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {elapsed} {wide_msg}") {
-            bar.set_style(style);
-        }
+        bar.set_style(style(BUSY));
         bar.set_prefix(text);
         bar.enable_steady_tick(Duration::from_millis(120));
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
 
-    fn message(&self, text: &str) {
-        if let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
-            bar.set_message(secret::readable(&self.vault.redact(text)));
+    /// What is at work, and how far it is, as far as that is known.
+    fn progress(&self, text: &str, far: Option<(u64, u64)>) {
+        let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) else { return };
+        if let Some((done, of)) = far {
+            bar.set_length(of);
+            bar.set_position(done);
         }
+        bar.set_style(style(if far.is_some() { MEASURED } else { BUSY }));
+        bar.set_message(secret::readable(&self.vault.redact(text)));
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 impl Sink for Terminal {
@@ -98,12 +109,10 @@ impl Sink for Terminal {
             }
             Event::Unwinding { step, what } => self.line(&format!("  {} {what} of {step}", self.paint("33", "↩"))),
             Event::ActionStarted { title, lane } => {
-                self.message(&if lane.is_empty() { title } else { format!("{lane}: {title}") });
+                self.progress(&if lane.is_empty() { title } else { format!("{lane}: {title}") }, None);
             }
-            Event::Progress { what, done, of } => self.message(&match of {
-                Some(of) => format!("{what} {done}/{of}"),
-                None => format!("{what} {done}"),
-            }),
+            Event::Progress { what, done, of: Some(of) } => self.progress(&what, Some((done, of))),
+            Event::Progress { what, done, of: None } => self.progress(&format!("{what} {done}"), None),
             Event::Retrying { title, fault, wait } => {
                 self.line(&format!("    again in {}: {title}: {fault}", duration(wait)));
             }
