@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ const NAME: &str = "lab.json";
 
 /// Name of the file in the servers' folder that says whose it is.
 const MARKER: &str = "lab-id";
+
+/// How long the children of a server may take to end.
+const ADDING: Duration = Duration::from_secs(10);
 
 /// What a lab consists of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -152,14 +156,26 @@ impl Book {
             }
         }
         for server in [SOURCE, SCRATCH] {
-            match std::fs::remove_dir_all(self.data(server)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot(&error)),
-                _ => {}
-            }
+            remove_folder(&self.data(server)).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));
         // The marker goes last, so that a removal that is cut short can be taken up again.
         std::fs::remove_file(&marker).and_then(|()| std::fs::remove_dir(&self.servers)).map_err(|error| cannot(&error))
+    }
+}
+
+/// Removes a folder. A child of a server that was ended just now may still add to it for a moment.
+fn remove_folder(folder: &Path) -> std::io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => return Ok(()),
+            Err(error)
+                if begun.elapsed() < ADDING
+                    && matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {}
+            removed => return removed,
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

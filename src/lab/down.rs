@@ -49,8 +49,8 @@ pub fn down(place: &Place) -> Result<Removed, Fault> {
 /// Stops and removes everything but the book, which goes on saying what belongs to the lab.
 pub fn clear(place: &Place, book: &Book) -> Result<(), Fault> {
     writer::stop(place)?;
-    // What runs is found without PostgreSQL's programs, which may be gone by now.
-    let (programs, user) = (Programs::none(), ServerUser::choose()?);
+    // What runs is found without PostgreSQL's programs and its user, who may be gone by now.
+    let (programs, user) = (Programs::none(), ServerUser::none());
     for cluster in up::clusters(place, book, &programs, &user) {
         cluster.stop()?;
     }

@@ -73,7 +73,7 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
     if wish.writer {
         writer::start(place)?;
     }
-    state::look(place, &book)
+    Ok(state::look(place, &book))
 }
 
 /// The lock of the command that works on a lab.

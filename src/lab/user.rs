@@ -30,6 +30,11 @@ impl ServerUser {
         })
     }
 
+    /// Nobody in particular, for what only looks and ends.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
     /// The name, if it is not whoever runs this program.
     pub fn other(&self) -> Option<&str> {
         self.0.as_ref().map(|user| user.name.as_str())

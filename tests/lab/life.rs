@@ -7,8 +7,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{data, lives, pid};
-use crate::program::project::Said;
-use crate::support::{Lab, wait_until};
+use crate::support::{Lab, Said, wait_until};
 use runsheet::lab::programs::Programs;
 
 /// Rows of the four big tables of a small lab.
@@ -21,6 +20,7 @@ const COUNTS: &str = "select (select count(*) from users), (select count(*) from
 fn a_lab_comes_up_in_an_empty_folder_says_so_again_and_goes_without_a_trace() {
     let lab = Lab::new();
     lab.run(&["status"]).with_code(1).saying("there is no lab in").saying("next: runsheet lab up");
+    assert_eq!(lab.run(&["status", "--json"]).with_code(1).json()["verdict"], "failed");
     assert!(!lab.path().join(".runsheet").exists(), "looking makes nothing");
     let up = lab.run(&["up", "--small"]).with_code(0).saying("✓ rows").saying("next: psql \"$LAB_SOURCE_URL\"");
     let lines: Vec<&str> = up.out.lines().collect();
@@ -60,6 +60,7 @@ fn a_lab_comes_up_in_an_empty_folder_says_so_again_and_goes_without_a_trace() {
     assert!(!servers[0].parent().expect("a folder").exists(), "and their files");
     assert!(!lab.file("").exists(), "and the lab's folder");
     lab.run(&["down"]).with_code(0).saying("there is no lab in");
+    assert_eq!(lab.run(&["down", "--json"]).with_code(0).json()["removed"], false);
 }
 
 #[test]

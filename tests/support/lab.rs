@@ -7,8 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::Database;
-use crate::program::project::Said;
+use super::{Database, Said};
 
 /// A folder of its own for `runsheet lab`. Dropping it takes the lab down; so does the death of this process.
 pub struct Lab {

@@ -13,6 +13,7 @@
 pub mod cluster;
 pub mod lab;
 pub mod pgbouncer;
+pub mod said;
 pub mod unprivileged;
 pub mod world;
 
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 pub use cluster::{Cluster, Database};
 pub use lab::Lab;
 pub use pgbouncer::PgBouncer;
+pub use said::Said;
 pub use world::{target, world};
 
 /// A loopback port that was free a moment ago.
