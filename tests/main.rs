@@ -4,6 +4,7 @@ mod config;
 mod copying;
 mod journal;
 mod layers;
+mod measure;
 mod postgres;
 mod process;
 mod program;

@@ -42,7 +42,7 @@ pub struct World {
     pub clock: crate::model::clock::SharedClock,
     /// The project's folder: where commands run.
     pub project: std::path::PathBuf,
-    /// The state folder: where dumps are kept.
+    /// The folder of its state: where files lie that runs make.
     pub state: std::path::PathBuf,
     /// What is known of earlier runs.
     pub past: Arc<dyn Past>,
@@ -157,6 +157,9 @@ impl Effects {
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
+            word if postgres::prove::WORDS.contains(&word) => {
+                postgres::prove::perform(&self.postgres, action, ticket).await
+            }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -187,6 +190,7 @@ impl Effects {
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
+            word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };

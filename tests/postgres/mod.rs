@@ -2,6 +2,6 @@
 
 mod connecting;
 mod exactly_once;
-mod harness;
+pub mod harness;
 mod reading;
 mod tls;

@@ -55,7 +55,7 @@ impl Bench {
             sink: events.clone(),
             clock: Arc::new(SystemClock),
             project: folder.path().to_owned(),
-            state: folder.path().to_owned(),
+            state: folder.path().join(".runsheet"),
             past: crate::support::world::no_past(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_runsheet")),
         };

@@ -13,13 +13,13 @@ use crate::model::verdict::CheckVerdict;
 use crate::model::{action::Resource, unknown};
 
 const NAME: Param = param("name", "what is checked, as reports show it");
-const ACCEPT: Param = param(
+pub(super) const ACCEPT: Param = param(
     "#{accept}",
     "gaps tolerated by name, printed with the verdict: with its own name among them, a check that could not be verified turns nothing red",
 );
 
 macro_rules! proof {
-    ($check:literal, $gate:literal, $args:literal, $summary:literal, $params:expr, $example:literal, $arity:expr, $run:ident) => {
+    ($check:literal, $gate:literal, $args:literal, $summary:literal, $params:expr, $errors:expr, $example:literal, $arity:expr, $run:ident) => {
         [
             Entry {
                 word: Word {
@@ -27,7 +27,7 @@ macro_rules! proof {
                     signature: concat!($check, $args),
                     summary: concat!($summary, " The step goes on, whatever comes out."),
                     params: $params,
-                    errors: &[],
+                    errors: $errors,
                     example: concat!($check, $example),
                 },
                 least: $arity.0,
@@ -40,7 +40,7 @@ macro_rules! proof {
                     signature: concat!($gate, $args),
                     summary: concat!($summary, " The run stops unless it passes."),
                     params: $params,
-                    errors: &[],
+                    errors: $errors,
                     example: concat!($gate, $example),
                 },
                 least: $arity.0,
@@ -57,6 +57,7 @@ const THAT: [Entry; 2] = proof!(
     "(name, condition, detail, #{ accept }) -> true or false",
     "Records whether a condition holds; `()` as condition means that it could not be verified.",
     &[NAME, param("condition", "true, false, or `()`"), param("detail", "the figures behind it"), ACCEPT],
+    &[],
     "(\"no open orders\", open == 0, `${open} open`);",
     (2, 4),
     that
@@ -67,6 +68,7 @@ const WITHIN: [Entry; 2] = proof!(
     "(name, took, limit, #{ accept }) -> true or false",
     "Records whether something took no longer than a limit.",
     &[NAME, param("took", "seconds, such as took.restore"), param("limit", "seconds, or text such as \"30m\""), ACCEPT],
+    &[],
     "(\"restore time\", took.restore, params.rto);",
     (3, 4),
     within
@@ -77,6 +79,7 @@ const MIN_ROWS: [Entry; 2] = proof!(
     "(name, actual, least, #{ accept }) -> true or false",
     "Records whether there are at least so many rows.",
     &[NAME, param("actual", "a number of rows"), param("least", "a number of rows"), ACCEPT],
+    &[],
     "(\"orders\", rows, 1000);",
     (3, 4),
     min_rows
@@ -92,6 +95,7 @@ const FRESH: [Entry; 2] = proof!(
         param("max_age", "seconds, or text such as \"1d\""),
         ACCEPT
     ],
+    &[],
     "(\"last order\", sql::value(params.app, \"select max(at) from orders\"), \"1d\");",
     (3, 4),
     fresh
@@ -102,6 +106,7 @@ const UNVERIFIED: [Entry; 2] = proof!(
     "(name, why, #{ accept }) -> false",
     "Records that something could not be verified, which is never a pass.",
     &[NAME, param("why", "what stood in the way"), ACCEPT],
+    &[],
     "(\"sequences\", \"no right to read pg_sequences\");",
     (2, 3),
     unverified
@@ -112,6 +117,8 @@ const fn table() -> [Entry; 10] {
     [a, b, c, d, e, f, g, h, i, j]
 }
 
+pub(super) use proof;
+
 pub(crate) static TABLE: [Entry; 10] = table();
 
 /// Records a verdict; something unknown among the figures makes the answer unknown.
@@ -121,7 +128,17 @@ fn record(
     verdict: Result<Option<bool>, Unknown>,
     detail: String,
 ) -> Answer {
-    let name = call.text(0)?;
+    record_as(call, options, call.text(0)?, verdict, detail)
+}
+
+/// The same under a name that the word has of its own.
+pub(super) fn record_as(
+    call: &Call<'_>,
+    options: &Options<'_, '_>,
+    name: String,
+    verdict: Result<Option<bool>, Unknown>,
+    detail: String,
+) -> Answer {
     let gate = call.word().name.starts_with("gate::");
     let (verdict, later, detail) = match verdict {
         Ok(Some(true)) => (CheckVerdict::Pass, None, detail),

@@ -15,6 +15,7 @@ mod copying;
 pub(crate) mod declaring;
 mod flow;
 mod pg;
+mod proving;
 mod sql;
 mod values;
 
@@ -60,14 +61,16 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 9] = [
+static FAMILIES: [&[Entry]; 11] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
     command::WORDS,
+    proving::WORDS,
     &check::TABLE,
+    &proving::CHECKS,
     flow::WORDS,
     values::WORDS,
 ];

@@ -1,0 +1,105 @@
+//! Measuring a database: rows, contents and objects at one snapshot, by several sessions at once.
+//!
+//! One session exports the snapshot and keeps it alive, the others import it as the first thing they do. What is measured
+//! is later compared with a measure of another server, so that nothing in it may depend on settings, on OIDs, on the order
+//! of rows or columns.
+
+mod contents;
+pub mod file;
+mod objects;
+mod row_hash;
+mod sequences;
+mod snapshot;
+mod tables;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
+
+use super::Postgres;
+use super::connect::column;
+use crate::model::event::Event;
+use crate::model::fault::Fault;
+use crate::model::measured::{FORMAT, Measured, TableMeasure};
+use tables::Table;
+
+pub use snapshot::{Exported, WHAT};
+
+/// How a database is measured.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// Whether contents are hashed, or rows only counted.
+    pub contents: bool,
+    /// The exported snapshot to measure at; a new one is taken when there is none.
+    pub snapshot: Option<String>,
+    /// Sessions that measure at once, one at least.
+    pub connections: usize,
+}
+
+/// Measures a database. Its sequences are read before anything else, since no snapshot holds them.
+///
+/// # Errors
+/// When the target is reached through a pooler, when it cannot be read, or when the snapshot to import is gone. What a role
+/// may not read is no error, but a gap.
+pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Measured, Fault> {
+    let exported = match &how.snapshot {
+        Some(_) => None,
+        None => Some(Exported::take(postgres, target).await?),
+    };
+    let id = how.snapshot.as_deref().or(exported.as_ref().map(|exported| exported.id.as_str())).unwrap_or_default();
+    let first = snapshot::import(postgres, target, id).await?;
+    let sequences = sequences::read(&first).await?;
+    let rows = first.ask(MOMENT, &[], WHAT).await?;
+    let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server did not say what it is"))?;
+    let (at, database): (DateTime<Utc>, String) = (column(row, 0)?, column(row, 1)?);
+    let (server, form): (i32, String) = (column(row, 2)?, column(row, 3)?);
+    let (found, mut gaps) = tables::list(&first).await?;
+    snapshot::keep_from_truncation(&first, &found).await?;
+
+    let batches = contents::batches(found, how.contents.then_some(form.as_str()));
+    let total = batches.iter().map(|batch| batch.tables.len() as u64).sum();
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = |session| {
+        let (batches, next, done) = (&batches, &next, &done);
+        async move {
+            let mut measured = Vec::new();
+            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                measured.extend(batch.read(&session).await?);
+                let now = done.fetch_add(batch.tables.len(), Ordering::Relaxed) + batch.tables.len();
+                let what = format!("tables of {target}");
+                postgres.world.sink.event(Event::Progress { what, done: now as u64, of: Some(total) });
+            }
+            Ok::<_, Fault>((session, measured))
+        }
+    };
+    let others = (1..how.connections.clamp(1, batches.len().max(1)))
+        .map(|_| async { work(snapshot::import(postgres, target, id).await?).await });
+    let own = async {
+        let objects = objects::read(&first).await?;
+        Ok::<_, Fault>((objects, work(first).await?))
+    };
+    let (own, others) = tokio::try_join!(own, try_join_all(others))?;
+    let ((objects, unverifiable), own) = own;
+    gaps.extend(unverifiable);
+
+    let mut tables: Vec<TableMeasure> = Vec::new();
+    for (session, measured) in others.into_iter().chain([own]) {
+        snapshot::end(postgres, session).await;
+        tables.extend(measured);
+    }
+    if let Some(exported) = exported {
+        exported.release(postgres).await;
+    }
+    tables.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
+    gaps.sort();
+    Ok(Measured { format: FORMAT, at, database, server: server.cast_unsigned(), tables, sequences, objects, gaps })
+}
+
+/// When, which database, which version; and how this server hashes, by an example: hashes of servers that answer
+/// differently here cannot be compared.
+const MOMENT: &str = "
+select transaction_timestamp(), current_database()::text, current_setting('server_version_num')::int,
+       current_setting('server_encoding') || '-' || to_hex(hashtextextended('runsheet', 0)
+           # hashint8extended(-7411, 1) # uuid_hash_extended('00000000-0000-0000-0000-000000007411', 2)
+           # hash_numeric_extended(-74.110, 3) # hashfloat4extended(0.1, 4) # hashfloat8extended(0.1, 5))";

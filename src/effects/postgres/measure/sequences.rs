@@ -1,0 +1,50 @@
+//! Where sequences stand.
+
+use std::fmt::Write as _;
+
+use super::super::connect::{Session, column};
+use super::WHAT;
+use super::tables::quoted;
+use crate::model::fault::Fault;
+use crate::model::measured::SequenceMeasure;
+
+/// Sequences that the role may read; the others are named among the objects.
+const LIST: &str = "
+select n.nspname::text, c.relname::text, s.seqincrement
+  from pg_catalog.pg_sequence s
+  join pg_catalog.pg_class c on c.oid = s.seqrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
+   and has_schema_privilege(n.oid, 'usage') and has_sequence_privilege(c.oid, 'select')
+   and not (c.relpersistence = 'u' and pg_is_in_recovery())
+ order by 1, 2";
+
+/// Reads all sequences.
+pub async fn read(session: &Session) -> Result<Vec<SequenceMeasure>, Fault> {
+    let mut found = Vec::new();
+    for row in session.ask(LIST, &[], WHAT).await? {
+        found.push(SequenceMeasure {
+            schema: column(&row, 0)?,
+            name: column(&row, 1)?,
+            last_value: 0,
+            is_called: false,
+            increment: column(&row, 2)?,
+        });
+    }
+    for chunk in found.chunks_mut(100) {
+        let mut sql = String::new();
+        for (index, sequence) in chunk.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " union all " };
+            let (schema, name) = (quoted(&sequence.schema), quoted(&sequence.name));
+            let _ = write!(sql, "{separator}select {index}, last_value, is_called from {schema}.{name}");
+        }
+        for row in session.ask(&sql, &[], WHAT).await? {
+            let index: i32 = column(&row, 0)?;
+            if let Some(sequence) = usize::try_from(index).ok().and_then(|index| chunk.get_mut(index)) {
+                sequence.last_value = column(&row, 1)?;
+                sequence.is_called = column(&row, 2)?;
+            }
+        }
+    }
+    Ok(found)
+}

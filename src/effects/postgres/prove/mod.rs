@@ -1,0 +1,152 @@
+//! Proving that one database equals another, or is sound in itself: `pg::measure`, `check::same_rows` and its family.
+//!
+//! These read a lot and change nothing, so that a preview only says what they would do.
+
+mod findings;
+mod rows;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::measure::{self, How, file};
+use super::{Postgres, application_name};
+use crate::effects::{Done, Ticket};
+use crate::model::action::Action;
+use crate::model::fault::Fault;
+use crate::model::measured::Measured;
+use crate::model::preview::{Level, Previewed};
+use crate::model::request::Request;
+use crate::model::request::proving::{Comparison, Measure, SameRows, Side};
+
+/// The words performed here. After a crash each is simply performed again.
+pub const WORDS: [&str; 2] = [Measure::WORD, SameRows::WORD];
+
+/// Performs one of [`WORDS`].
+pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
+    match action.word.as_str() {
+        Measure::WORD => take(postgres, &Measure::of(action)?, ticket).await,
+        _ => {
+            let request = SameRows::of(action)?;
+            let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+            let sides = sides(postgres, &request.left, &request.right, &how).await?;
+            done(&match sides {
+                Sides::Both(left, right) => rows::compare(&request, &left, &right),
+                Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
+            })
+        }
+    }
+}
+
+/// Says what one of [`WORDS`] would do. Nothing is contacted.
+pub fn preview(action: &Action) -> Result<Previewed, Fault> {
+    let note = match action.word.as_str() {
+        Measure::WORD => {
+            let Measure { contents, .. } = Measure::of(action)?;
+            format!("reads every table at one snapshot{}", if contents { " and hashes every row" } else { "" })
+        }
+        _ => {
+            let SameRows { contents, .. } = SameRows::of(action)?;
+            format!("reads every table of both sides{}", if contents { " and hashes every row" } else { "" })
+        }
+    };
+    Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: vec![note] })
+}
+
+/// What `pg::measure` answers, short enough for a journal.
+#[derive(Serialize)]
+struct Taken {
+    measured: PathBuf,
+    digest: String,
+    tables: u64,
+    rows: u64,
+    at: String,
+    database: String,
+}
+
+async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result<Done, Fault> {
+    let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+    let measured = measure::measure(postgres, &request.target, &how).await?;
+    let name = application_name(ticket).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
+    let path = postgres.world.state.join("measured").join(format!("{name}.json"));
+    let digest = file::write(&path, &measured)?;
+    done(&Taken {
+        measured: path,
+        digest,
+        tables: measured.tables.len() as u64,
+        rows: measured.rows(),
+        at: measured.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        database: measured.database,
+    })
+}
+
+fn done(answer: &impl Serialize) -> Result<Done, Fault> {
+    let value = serde_json::to_value(answer)
+        .map_err(|error| Fault::fatal("result.shape", format!("the answer cannot be recorded: {error}")))?;
+    Ok(Done { value, rows: None })
+}
+
+/// Both sides of a comparison, as far as there is something to compare.
+enum Sides {
+    Both(Box<Measured>, Box<Measured>),
+    Missing(String),
+}
+
+/// Both sides, measured at the same time where they are targets.
+async fn sides(postgres: &Postgres, left: &Side, right: &Side, how: &How) -> Result<Sides, Fault> {
+    for side in [left, right] {
+        if let Side::Nothing(why) = side {
+            return Ok(Sides::Missing(why.clone()));
+        }
+    }
+    if let (Side::Target(left), Side::Target(right)) = (left, right) {
+        let (one, other) = tokio::try_join!(postgres.identify(left), postgres.identify(right))?;
+        // A physical copy has the same identity, but was not started at the same microsecond.
+        if one.identity.same_database(&other.identity) && one.started == other.started {
+            return Err(Fault::fatal(
+                "check.same-database",
+                format!(
+                    "`{left}` and `{right}` are one and the same database: comparing it with itself proves nothing"
+                ),
+            )
+            .hinted("compare with a copy, or with what pg::measure took of it earlier"));
+        }
+    }
+    let (left, right) = tokio::try_join!(side(postgres, left, how), side(postgres, right, how))?;
+    Ok(Sides::Both(Box::new(left), Box::new(right)))
+}
+
+async fn side(postgres: &Postgres, side: &Side, how: &How) -> Result<Measured, Fault> {
+    match side {
+        Side::Target(name) => measure::measure(postgres, name, how).await,
+        Side::File { path, digest } => file::read(path, digest),
+        Side::Nothing(why) => Err(Fault::fatal("check.side", why.clone())),
+    }
+}
+
+/// What a side is called.
+fn label(side: &Side, measured: &Measured) -> String {
+    match side {
+        Side::Target(name) => name.clone(),
+        _ => format!("{} as of {}", measured.database, measured.at.format("%Y-%m-%d %H:%M:%S UTC")),
+    }
+}
+
+impl Default for Comparison {
+    fn default() -> Self {
+        Self {
+            verdict: crate::model::verdict::CheckVerdict::CouldNotVerify,
+            detail: String::new(),
+            left: String::new(),
+            right: String::new(),
+            compared: 0,
+            left_rows: 0,
+            right_rows: 0,
+            differences: Vec::new(),
+            gaps: Vec::new(),
+            tolerated: Vec::new(),
+            tables: Vec::new(),
+            left_out: 0,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Whether two measures have the same rows in the same tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::Findings;
+use super::label;
+use crate::model::measured::{Gap, Measured, TableKind, TableMeasure};
+use crate::model::request::proving::{Comparison, SameRows, TablePair};
+
+/// Compares table by table.
+pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Comparison {
+    let mut findings = Findings::new(&request.accept);
+    let (tables, others) = (by_name(left), by_name(right));
+    let missed: BTreeMap<&str, &Gap> = left.gaps.iter().chain(&right.gaps).filter_map(of_rows).collect();
+    for (name, gap) in &missed {
+        findings.gap(&gap.kind, name, gap.why.as_str());
+    }
+    let mut pairs = Vec::new();
+    let names: BTreeSet<&String> = tables.keys().chain(others.keys()).collect();
+    for name in &names {
+        let (one, other) = (tables.get(*name).copied(), others.get(*name).copied());
+        let verdict = if missed.contains_key(name.as_str()) {
+            Pair::NotCompared
+        } else {
+            pair(&mut findings, name, one, other, request.contents)
+        };
+        pairs.push((verdict, one.map(|table| table.rows), other.map(|table| table.rows), *name));
+    }
+    pairs.sort();
+    let left_out = pairs.len().saturating_sub(Comparison::MOST) as u64;
+    let equal = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Equal).count();
+    let tables = pairs
+        .into_iter()
+        .take(Comparison::MOST)
+        .map(|(verdict, left, right, name)| TablePair {
+            name: name.clone(),
+            left,
+            right,
+            verdict: verdict.as_str(request.contents).to_owned(),
+        })
+        .collect();
+    let (left_rows, right_rows) = (left.rows(), right.rows());
+    let what = if request.contents { "rows and contents" } else { "rows" };
+    let labels = (label(&request.left, left), label(&request.right, right));
+    let compared = format!(
+        "{equal} of {} equal in {what}, {left_rows} rows in {} and {right_rows} in {}",
+        counted(names.len() as u64, "table"),
+        labels.0,
+        labels.1
+    );
+    let comparison = Comparison {
+        compared: names.len() as u64,
+        left: labels.0,
+        right: labels.1,
+        left_rows,
+        right_rows,
+        tables,
+        left_out,
+        ..Comparison::default()
+    };
+    findings.conclude(&compared, comparison)
+}
+
+/// How a pair came out, worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Pair {
+    Differs,
+    NotCompared,
+    Equal,
+}
+
+impl Pair {
+    fn as_str(self, contents: bool) -> &'static str {
+        match (self, contents) {
+            (Self::Differs, _) => "differs",
+            (Self::NotCompared, _) => "not compared",
+            (Self::Equal, true) => "equal",
+            (Self::Equal, false) => "same count",
+        }
+    }
+}
+
+fn by_name(measured: &Measured) -> BTreeMap<String, &TableMeasure> {
+    measured.tables.iter().map(|table| (table.full_name(), table)).collect()
+}
+
+/// A gap that is a table.
+fn of_rows(gap: &Gap) -> Option<(&str, &Gap)> {
+    gap.kind.ends_with("table").then_some((gap.name.as_str(), gap))
+}
+
+fn pair(
+    findings: &mut Findings<'_>,
+    name: &str,
+    left: Option<&TableMeasure>,
+    right: Option<&TableMeasure>,
+    contents: bool,
+) -> Pair {
+    let Some(kind) = left.or(right).map(|table| table.kind) else { return Pair::NotCompared };
+    let different = match (left, right) {
+        (Some(left), Some(right)) if left.rows != right.rows => {
+            format!("{} on the left, {} on the right", counted(left.rows, "row"), right.rows)
+        }
+        (Some(left), Some(right)) if contents => match contents_of(left, right) {
+            Contents::Equal => return Pair::Equal,
+            Contents::Unlike(why) => {
+                findings.gap("table", name, why);
+                return Pair::NotCompared;
+            }
+            Contents::Different(what) => format!("{} on both sides, but {what}", counted(left.rows, "row")),
+        },
+        (Some(_), Some(_)) => return Pair::Equal,
+        (Some(left), None) => format!("{} on the left, missing on the right", counted(left.rows, "row")),
+        (None, right) => format!("missing on the left, {} on the right", counted(right.map_or(0, |it| it.rows), "row")),
+    };
+    match kind {
+        TableKind::Table | TableKind::LargeObjects => {
+            findings.differs("table", name, different);
+            Pair::Differs
+        }
+        TableKind::MaterialisedView => {
+            findings.gap("materialised view", name, format!("{different}; a restore fills it anew"));
+            Pair::NotCompared
+        }
+        TableKind::OfExtension => {
+            findings.gap("table of an extension", name, format!("{different}; its extension decides what is dumped"));
+            Pair::NotCompared
+        }
+    }
+}
+
+enum Contents {
+    Equal,
+    Different(&'static str),
+    Unlike(&'static str),
+}
+
+fn contents_of(left: &TableMeasure, right: &TableMeasure) -> Contents {
+    let parts = |table: &TableMeasure| {
+        let method = table.method.as_deref()?;
+        let (form, columns) = method.split_once(' ')?;
+        Some((form.to_owned(), columns.to_owned()))
+    };
+    match (parts(left), parts(right)) {
+        (Some((form, _)), Some((other, _))) if form != other => {
+            Contents::Unlike("the servers hash differently: other version, encoding or processor")
+        }
+        (Some((_, columns)), Some((_, others))) if columns != others => {
+            Contents::Different("names or types of columns differ")
+        }
+        (Some(_), Some(_)) if left.hash == right.hash => Contents::Equal,
+        (Some(_), Some(_)) => Contents::Different("contents differ"),
+        _ => Contents::Unlike("its rows were counted, not hashed"),
+    }
+}
+
+/// `1 row`, `2 rows`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}

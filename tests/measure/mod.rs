@@ -1,0 +1,4 @@
+//! Proving that databases are equal: nothing that differs is missed, nothing that is equal is called different.
+
+mod harness;
+mod mutations;
