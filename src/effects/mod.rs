@@ -154,12 +154,12 @@ impl Effects {
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
-            word if postgres::prove::WORDS.contains(&word) => {
-                postgres::prove::perform(&self.postgres, action, ticket).await
-            }
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
+            word if postgres::prove::WORDS.contains(&word) => {
+                postgres::prove::perform(&self.postgres, action, ticket).await
+            }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -187,10 +187,10 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
-            word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
+            word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };

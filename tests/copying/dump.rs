@@ -232,3 +232,31 @@ fn only_dumps_of_this_run_are_removed() {
     failed(&project, "theirs", "dump.not-ours");
     assert!(project.path().join("backups/theirs.dump").is_file());
 }
+
+#[test]
+fn rows_counted_while_somebody_writes_are_exactly_those_of_the_dump_and_a_lost_one_is_noticed() {
+    let app = application("written");
+    let project = project(&app);
+    let steps = |what: &str| {
+        format!(
+            r#"
+            step("dump", || pg::dump(params.app, #{{ count: true, compress: "none" }})).cleanup(|made| pg::drop_dump(made));
+            step("broken", || pg::sabotage(done.dump)).cleanup(|made| pg::drop_dump(made));
+            step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+            step("restore", || pg::restore(done.scratch, {what}));
+            step("verify", || check::same_rows(done.dump, done.scratch, #{{ contents: true }}));
+            "#
+        )
+    };
+    runbook(&project, "whole", &steps("done.dump"));
+    runbook(&project, "broken", &steps("done.broken"));
+    let writing = "do $$ begin for i in 1..100000 loop insert into \"Users\" (email) values (i || '@new'); update issues set body = i where id = 7; commit; perform pg_sleep(0.002); end loop; end $$";
+    let mut writer = app.psql(writing).stderr(std::process::Stdio::null()).spawn().expect("psql starts");
+    crate::support::wait_until("somebody writes", || app.sql("select count(*) > 510 from \"Users\"") == "t");
+    project.run(&["run", "whole"]).with_code(0);
+    let said = project.run(&["run", "broken"]).with_code(3);
+    assert!(said.err.contains("public.issues"), "{}", said.err);
+    let _ = writer.kill();
+    let _ = writer.wait();
+    assert!(made("_whole_1_").is_empty() && made("_broken_1_").is_empty());
+}

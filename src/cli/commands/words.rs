@@ -63,6 +63,7 @@ fn families(words: &[Word]) -> Vec<(&'static str, Vec<&Word>)> {
             "runbook" | "step" => "Declaring",
             name if name.starts_with('.') => "What a step may have",
             "sql" | "template" => "SQL",
+            "pg" => "Whole databases",
             "command" if word.name.contains("::") => "Programs",
             "check" | "gate" => "Proofs: a check is recorded and the step goes on, a gate stops it",
             "flow" => "People, waiting, several at once",

@@ -13,10 +13,12 @@ use super::listing;
 use super::progress::{Progress, losses, size};
 use super::tools::{self, Job, Tool};
 use crate::effects::postgres::application_name;
-use crate::effects::postgres::connect::{self, Pin, Session, column};
+use crate::effects::postgres::connect::{Session, column};
+use crate::effects::postgres::measure::{self, Exported, How};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
+use crate::model::measured::Measured;
 use crate::model::request::Request;
 use crate::model::request::copying::PgDump;
 
@@ -33,6 +35,7 @@ struct Source {
     major: u32,
     bytes: u64,
     tables: u64,
+    at: DateTime<Utc>,
 }
 
 /// How a dump is compressed.
@@ -53,12 +56,12 @@ pub async fn perform(
     ticket: &Ticket,
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
-    let (session, source, tool, compression) = ready(copying, request, &application_name(ticket)).await?;
+    let (source, tool, compression) = ready(copying, request, &application_name(ticket)).await?;
     folder::clear(copying.world, ticket)?;
     let complete = folder::of_attempt(copying.world, ticket);
     let partial = folder::partial(&complete);
     folder::make(&partial)?;
-    let made = fill(copying, request, ticket, ledger, &session, &source, &tool, &compression, &partial).await;
+    let made = fill(copying, request, ticket, ledger, &source, &tool, &compression, &partial).await;
     let mut answer = match made {
         Ok(answer) => answer,
         Err(fault) => {
@@ -79,7 +82,7 @@ pub async fn perform(
 
 /// What the dump would be, for a preview.
 pub async fn foresee(copying: &Copying<'_>, request: &PgDump) -> Result<Vec<String>, Fault> {
-    let (_, source, tool, compression) = ready(copying, request, "runsheet preview").await?;
+    let (source, tool, compression) = ready(copying, request, "runsheet preview").await?;
     let mut notes = vec![format!(
         "{} {} would dump {} tables of `{}` ({} with indexes), compression {}",
         tool.name,
@@ -100,8 +103,8 @@ async fn ready(
     copying: &Copying<'_>,
     request: &PgDump,
     application: &str,
-) -> Result<(Session, Source, Tool, Compression), Fault> {
-    let session = connect::open(copying.postgres, &request.target, application, Pin::Obeyed).await?;
+) -> Result<(Source, Tool, Compression), Fault> {
+    let session = copying.postgres.session(&request.target, application).await?;
     session.require_direct("pg_dump needs sessions of its own, all on one snapshot")?;
     let source = look(&session).await?;
     let tool = tools::find(copying, "pg_dump", source.major, 0).await?;
@@ -120,14 +123,16 @@ async fn ready(
         );
         return Err(folder::full(&message));
     }
-    Ok((session, source, tool, compression))
+    copying.postgres.give_back(session);
+    Ok((source, tool, compression))
 }
 
 async fn look(session: &Session) -> Result<Source, Fault> {
     let asked = "select current_database()::text, current_setting('server_version'), current_setting('server_version_num')::int,
                         pg_database_size(current_database()),
                         (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                          where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema')";
+                          where c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'),
+                        clock_timestamp()";
     let rows = session.ask(asked, &[], PgDump::WORD).await?;
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server says nothing of itself"))?;
     let version: String = column(row, 1)?;
@@ -137,6 +142,7 @@ async fn look(session: &Session) -> Result<Source, Fault> {
         major: column::<i32>(row, 2)?.unsigned_abs() / 10_000,
         bytes: column::<i64>(row, 3)?.unsigned_abs(),
         tables: column::<i64>(row, 4)?.unsigned_abs(),
+        at: column(row, 5)?,
     })
 }
 
@@ -174,18 +180,17 @@ async fn fill(
     request: &PgDump,
     ticket: &Ticket,
     ledger: &dyn Ledger,
-    session: &Session,
     source: &Source,
     tool: &Tool,
     compression: &Compression,
     partial: &Path,
 ) -> Result<Value, Fault> {
-    let (snapshot, at) = export(session).await?;
+    let exported = Exported::take(copying.postgres, &request.target).await?;
     let data = partial.join("data");
     let mut args: Vec<String> = PLAIN.map(str::to_owned).to_vec();
     args.extend(["--format=directory", "--verbose"].map(str::to_owned));
     args.push(format!("--jobs={}", request.jobs));
-    args.push(format!("--snapshot={snapshot}"));
+    args.push(format!("--snapshot={}", exported.id));
     args.push(format!("--file={}", data.display()));
     args.push(compression.argument.clone());
     let job = Job { tool, target: &request.target, args, settings: &[], folder: partial };
@@ -206,7 +211,7 @@ async fn fill(
         };
         tools::judge(copying, tool, &finished, &progress)
     };
-    let measured = match tokio::try_join!(dumping, measure(copying, request, &snapshot)) {
+    let measured = match tokio::try_join!(dumping, measured(copying, request, &exported.id)) {
         Ok(((), measured)) => measured,
         Err(fault) => {
             // The other half may still be at work; a failed attempt leaves nothing behind that is.
@@ -214,7 +219,7 @@ async fn fill(
             return Err(fault);
         }
     };
-    session.batch("COMMIT", PgDump::WORD).await?;
+    exported.release(copying.postgres).await;
 
     let (lost, warnings) = losses(&progress.said());
     if !lost.is_empty() {
@@ -223,19 +228,15 @@ async fn fill(
     }
     let listed =
         listing::read(copying, &tools::find(copying, "pg_restore", tool.major, tool.major).await?, &data).await?;
-    let (rows, digest) = match measured {
-        None => (Value::Null, Value::Null),
-        Some((rows, text)) => {
-            let path = partial.join("measured.json");
-            let write = || std::fs::write(&path, &text).and_then(|()| std::fs::File::open(&path)?.sync_all());
-            write().map_err(|error| folder::broken(&path, &error))?;
-            (rows.into(), crate::model::digest::of_bytes(text.as_bytes()).into())
-        }
+    let digest = match &measured {
+        Some(measured) => measure::file::write(&partial.join("measured.json"), measured)?.into(),
+        None => Value::Null,
     };
+    let at = measured.as_ref().map_or(source.at, |measured| measured.at);
     Ok(json!({
         "bytes": folder::bytes(&data),
         "tables": listed.tables.len(),
-        "rows": rows,
+        "rows": measured.as_ref().map(Measured::rows),
         "at": at.to_rfc3339_opts(SecondsFormat::Micros, true),
         "database": source.database,
         "server": source.version,
@@ -248,26 +249,12 @@ async fn fill(
     }))
 }
 
-/// Exports a snapshot from a session whose every timeout is off: it waits while the dump goes on.
-async fn export(session: &Session) -> Result<(String, DateTime<Utc>), Fault> {
-    let word = PgDump::WORD;
-    session
-        .batch("SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0", word)
-        .await?;
-    // Servers before 14 and 17 do not know these.
-    for setting in ["idle_session_timeout", "transaction_timeout"] {
-        let _ = session.client.batch_execute(&format!("SET {setting} = 0")).await;
+/// Counts and hashes every row at the snapshot while the dump goes on.
+async fn measured(copying: &Copying<'_>, request: &PgDump, snapshot: &str) -> Result<Option<Measured>, Fault> {
+    if !request.count {
+        return Ok(None);
     }
-    session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", word).await?;
-    let rows = session.ask("select pg_export_snapshot(), clock_timestamp()", &[], word).await?;
-    let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "no snapshot was exported"))?;
-    Ok((column(row, 0)?, column(row, 1)?))
-}
-
-/// Counts and hashes every row at the snapshot: how many, and the text that is kept of it.
-async fn measure(_: &Copying<'_>, request: &PgDump, _: &str) -> Result<Option<(u64, String)>, Fault> {
-    if request.count {
-        return Err(Fault::fatal("dump.count", "rows cannot be counted yet"));
-    }
-    Ok(None)
+    let connections = usize::try_from(request.jobs).unwrap_or(1);
+    let how = How { contents: true, snapshot: Some(snapshot.to_owned()), connections };
+    measure::measure(copying.postgres, &request.target, &how).await.map(Some)
 }

@@ -6,7 +6,7 @@ use super::check::{proof, record_as};
 use super::{Call, Entry, Param, Word, param};
 use crate::model::action::{Action, Resource};
 use crate::model::request::Request;
-use crate::model::request::proving::{Comparison, Measure, SameRows, Side};
+use crate::model::request::proving::{Amcheck, Comparison, Measure, SameObjects, SameRows, SequencesAhead, Side};
 use crate::model::verdict::CheckVerdict;
 use crate::model::{Value, unknown};
 
@@ -24,6 +24,11 @@ const TOLERATED: Param = param(
     "#{accept}",
     "what is tolerated by name and printed: a table (\"public.orders\"), or a kind of gap (\"foreign table\")",
 );
+const TOLERATED_OBJECTS: Param = param(
+    "#{accept}",
+    "what is tolerated by name and printed: an object (\"extension postgis\"), or a kind (\"publication\")",
+);
+const TARGET: Param = param("target", "name of the target");
 const SIDE_ERRORS: &[(&str, &str)] = &[
     ("target.pooled", "a snapshot cannot be shared through a pooler"),
     ("measured.changed", "the file of an earlier measure is not what it was"),
@@ -56,12 +61,52 @@ const SAME_ROWS: [Entry; 2] = proof!(
     same_rows
 );
 
-const fn table() -> [Entry; 2] {
-    let [a, b] = SAME_ROWS;
-    [a, b]
+const SAME_OBJECTS: [Entry; 2] = proof!(
+    "check::same_objects",
+    "gate::same_objects",
+    "(left, right, #{ grants, accept }) -> true or false",
+    "Compares everything of two databases that is no row: columns, types, views, functions, triggers and whether they are enabled, constraints, indexes, sequences (the right one must not be behind), policies, extensions with their versions, comments, large objects by number. Kinds that are not compared are named, and never a pass.",
+    &[LEFT, RIGHT, param("#{grants}", "true compares owners and grants too"), TOLERATED_OBJECTS],
+    &[
+        ("measured.changed", "the file of an earlier measure is not what it was"),
+        ("check.same-database", "both sides are one and the same database"),
+    ],
+    "(done.dump, done.scratch, #{ accept: [\"publication\"] });",
+    (2, 3),
+    same_objects
+);
+const SEQUENCES_AHEAD: [Entry; 2] = proof!(
+    "check::sequences_ahead",
+    "gate::sequences_ahead",
+    "(target, #{ accept }) -> true or false",
+    "Compares the value that each sequence gives out next with the greatest one in every column that it fills. A sequence that is behind would give out values that are taken.",
+    &[TARGET, param("#{accept}", "sequences that are tolerated by name and printed")],
+    &[],
+    "(done.scratch);",
+    (1, 2),
+    sequences_ahead
+);
+const AMCHECK: [Entry; 2] = proof!(
+    "check::amcheck",
+    "gate::amcheck",
+    "(target, #{ accept }) -> true or false",
+    "Reads every page of every table and B-tree index by the extension amcheck, and proves that each row is in its indexes. In a database that a run made, the extension is lent for the length of the check, and indexes are checked more deeply, which keeps writers out; elsewhere it must be installed. Indexes of other kinds are named as not checked.",
+    &[
+        TARGET,
+        param("#{accept}", "what is tolerated by name and printed: an index, or a kind of them such as \"gin index\"")
+    ],
+    &[],
+    "(done.scratch, #{ accept: [\"gin index\"] });",
+    (1, 2),
+    amcheck
+);
+
+const fn table() -> [Entry; 8] {
+    let ([a, b], [c, d], [e, f], [g, h]) = (SAME_ROWS, SAME_OBJECTS, SEQUENCES_AHEAD, AMCHECK);
+    [a, b, c, d, e, f, g, h]
 }
 
-pub(crate) static CHECKS: [Entry; 2] = table();
+pub(crate) static CHECKS: [Entry; 8] = table();
 
 fn connections(call: &Call<'_>, options: &Options<'_, '_>) -> Result<usize, Error> {
     let given = options.whole("connections")?.unwrap_or(CONNECTIONS);
@@ -131,4 +176,37 @@ fn same_rows(call: &Call<'_>) -> Answer {
         title(&format!("compare {} of {left} and {right}", if contents { "rows and contents" } else { "rows" }));
     let request = SameRows { left, right, contents, connections, accept };
     compare(call, &options, "same rows", Action::read(SameRows::WORD, &request, shown, reads))
+}
+
+fn same_objects(call: &Call<'_>) -> Answer {
+    let options = call.options(2, &["grants", "accept"])?;
+    let ((left, mut reads), (right, others)) = (side(call, 0)?, side(call, 1)?);
+    reads.extend(others);
+    let grants = options.flag("grants")?;
+    let accept = options.texts("accept")?.unwrap_or_default();
+    let shown = title(&format!("compare objects of {left} and {right}"));
+    let request = SameObjects { left, right, grants, accept };
+    compare(call, &options, "same objects", Action::read(SameObjects::WORD, &request, shown, reads))
+}
+
+/// A target and what is tolerated of it.
+fn one(call: &Call<'_>) -> Result<(String, Vec<Resource>, Vec<String>), Error> {
+    let options = call.options(1, &["accept"])?;
+    let target = call.text(0)?;
+    let reads = if call.unknown(0).is_some() { Vec::new() } else { vec![Resource::database(&target)] };
+    Ok((target, reads, options.texts("accept")?.unwrap_or_default()))
+}
+
+fn sequences_ahead(call: &Call<'_>) -> Answer {
+    let (target, reads, accept) = one(call)?;
+    let shown = title(&format!("compare sequences of {target} with their columns"));
+    let action = Action::read(SequencesAhead::WORD, &SequencesAhead { target, accept }, shown, reads);
+    compare(call, &call.options(1, &["accept"])?, "sequences ahead", action)
+}
+
+fn amcheck(call: &Call<'_>) -> Answer {
+    let (target, reads, accept) = one(call)?;
+    let shown = title(&format!("check tables and indexes of {target}"));
+    let action = Action::read(Amcheck::WORD, &Amcheck { target, accept }, shown, reads);
+    compare(call, &call.options(1, &["accept"])?, "amcheck", action)
 }

@@ -24,7 +24,8 @@ use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
 use tables::Table;
 
-pub use snapshot::{Exported, WHAT};
+pub use snapshot::{Exported, WHAT, end as end_read, read_only};
+pub use tables::quoted;
 
 /// How a database is measured.
 #[derive(Clone, Debug)]
@@ -43,6 +44,15 @@ pub struct How {
 /// When the target is reached through a pooler, when it cannot be read, or when the snapshot to import is gone. What a role
 /// may not read is no error, but a gap.
 pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Measured, Fault> {
+    take(postgres, target, how, true).await
+}
+
+/// Measures everything but rows.
+pub async fn without_rows(postgres: &Postgres, target: &str) -> Result<Measured, Fault> {
+    take(postgres, target, &How { contents: false, snapshot: None, connections: 1 }, false).await
+}
+
+async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> Result<Measured, Fault> {
     let exported = match &how.snapshot {
         Some(_) => None,
         None => Some(Exported::take(postgres, target).await?),
@@ -54,7 +64,10 @@ pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Mea
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server did not say what it is"))?;
     let (at, database): (DateTime<Utc>, String) = (column(row, 0)?, column(row, 1)?);
     let (server, form): (i32, String) = (column(row, 2)?, column(row, 3)?);
-    let (found, mut gaps) = tables::list(&first).await?;
+    let (mut found, mut gaps) = tables::list(&first).await?;
+    if !with_rows {
+        found.clear();
+    }
     snapshot::keep_from_truncation(&first, &found).await?;
 
     let batches = contents::batches(found, how.contents.then_some(form.as_str()));
@@ -76,7 +89,7 @@ pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Mea
     let others = (1..how.connections.clamp(1, batches.len().max(1)))
         .map(|_| async { work(snapshot::import(postgres, target, id).await?).await });
     let own = async {
-        let objects = objects::read(&first).await?;
+        let objects = objects::read(&first, server).await?;
         Ok::<_, Fault>((objects, work(first).await?))
     };
     let (own, others) = tokio::try_join!(own, try_join_all(others))?;

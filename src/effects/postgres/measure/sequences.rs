@@ -15,7 +15,7 @@ select n.nspname::text, c.relname::text, s.seqincrement
   join pg_catalog.pg_class c on c.oid = s.seqrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
-   and has_schema_privilege(n.oid, 'usage') and case c.relkind when 'S' then has_sequence_privilege(c.oid, 'select') end
+   and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
    and not (c.relpersistence = 'u' and pg_is_in_recovery())
  order by 1, 2";
 

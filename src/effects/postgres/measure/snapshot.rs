@@ -55,6 +55,11 @@ pub async fn import(postgres: &Postgres, target: &str, id: &str) -> Result<Sessi
     begin(postgres, target, Some(id)).await
 }
 
+/// A session that sees one moment of its own, with the same settings.
+pub async fn read_only(postgres: &Postgres, target: &str) -> Result<Session, Fault> {
+    begin(postgres, target, None).await
+}
+
 /// Ends the transaction of a session and keeps the session for later work.
 pub async fn end(postgres: &Postgres, session: Session) {
     if session.client.batch_execute("ROLLBACK").await.is_ok() {

@@ -2,8 +2,11 @@
 //!
 //! These read a lot and change nothing, so that a preview only says what they would do.
 
+mod amcheck;
 mod findings;
+mod objects;
 mod rows;
+mod sequences;
 
 use std::path::PathBuf;
 
@@ -17,38 +20,44 @@ use crate::model::fault::Fault;
 use crate::model::measured::Measured;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::proving::{Comparison, Measure, SameRows, Side};
+use crate::model::request::proving::{Amcheck, Comparison, Measure, SameObjects, SameRows, SequencesAhead, Side};
 
 /// The words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 2] = [Measure::WORD, SameRows::WORD];
+pub const WORDS: [&str; 5] = [Measure::WORD, SameRows::WORD, SameObjects::WORD, SequencesAhead::WORD, Amcheck::WORD];
 
 /// Performs one of [`WORDS`].
 pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
     match action.word.as_str() {
         Measure::WORD => take(postgres, &Measure::of(action)?, ticket).await,
-        _ => {
+        SameRows::WORD => {
             let request = SameRows::of(action)?;
             let how = How { contents: request.contents, snapshot: None, connections: request.connections };
-            let sides = sides(postgres, &request.left, &request.right, &how).await?;
-            done(&match sides {
+            done(&match sides(postgres, &request.left, &request.right, Some(&how)).await? {
                 Sides::Both(left, right) => rows::compare(&request, &left, &right),
                 Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
             })
         }
+        SameObjects::WORD => {
+            let request = SameObjects::of(action)?;
+            done(&match sides(postgres, &request.left, &request.right, None).await? {
+                Sides::Both(left, right) => objects::compare(&request, &left, &right),
+                Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
+            })
+        }
+        SequencesAhead::WORD => done(&sequences::ahead(postgres, &SequencesAhead::of(action)?).await?),
+        _ => done(&amcheck::check(postgres, &Amcheck::of(action)?).await?),
     }
 }
 
 /// Says what one of [`WORDS`] would do. Nothing is contacted.
 pub fn preview(action: &Action) -> Result<Previewed, Fault> {
+    let rows = |contents: bool| if contents { "counts every table and hashes every row" } else { "counts every table" };
     let note = match action.word.as_str() {
-        Measure::WORD => {
-            let Measure { contents, .. } = Measure::of(action)?;
-            format!("reads every table at one snapshot{}", if contents { " and hashes every row" } else { "" })
-        }
-        _ => {
-            let SameRows { contents, .. } = SameRows::of(action)?;
-            format!("reads every table of both sides{}", if contents { " and hashes every row" } else { "" })
-        }
+        Measure::WORD => format!("{} at one snapshot", rows(Measure::of(action)?.contents)),
+        SameRows::WORD => format!("{} of both sides", rows(SameRows::of(action)?.contents)),
+        SameObjects::WORD => "reads the catalogs of both sides".to_owned(),
+        SequencesAhead::WORD => "reads every sequence and the greatest value of its columns".to_owned(),
+        _ => "reads every page of every table and B-tree index".to_owned(),
     };
     Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: vec![note] })
 }
@@ -92,8 +101,8 @@ enum Sides {
     Missing(String),
 }
 
-/// Both sides, measured at the same time where they are targets.
-async fn sides(postgres: &Postgres, left: &Side, right: &Side, how: &How) -> Result<Sides, Fault> {
+/// Both sides, measured at the same time where they are targets; without `how`, everything but rows.
+async fn sides(postgres: &Postgres, left: &Side, right: &Side, how: Option<&How>) -> Result<Sides, Fault> {
     for side in [left, right] {
         if let Side::Nothing(why) = side {
             return Ok(Sides::Missing(why.clone()));
@@ -116,9 +125,12 @@ async fn sides(postgres: &Postgres, left: &Side, right: &Side, how: &How) -> Res
     Ok(Sides::Both(Box::new(left), Box::new(right)))
 }
 
-async fn side(postgres: &Postgres, side: &Side, how: &How) -> Result<Measured, Fault> {
+async fn side(postgres: &Postgres, side: &Side, how: Option<&How>) -> Result<Measured, Fault> {
     match side {
-        Side::Target(name) => measure::measure(postgres, name, how).await,
+        Side::Target(name) => match how {
+            Some(how) => measure::measure(postgres, name, how).await,
+            None => measure::without_rows(postgres, name).await,
+        },
         Side::File { path, digest } => file::read(path, digest),
         Side::Nothing(why) => Err(Fault::fatal("check.side", why.clone())),
     }
