@@ -2,6 +2,7 @@
 
 mod config;
 mod copying;
+mod drill;
 mod journal;
 mod lab;
 mod layers;

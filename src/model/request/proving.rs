@@ -59,11 +59,18 @@ pub struct SameRows {
     pub right: Side,
     /// Whether contents are compared, or only counts.
     pub contents: bool,
+    /// Share by which a count on the right may be off from the left one, from 0 to 1.
+    #[serde(default, skip_serializing_if = "exact")]
+    pub tolerance: f64,
     /// Sessions a side.
     pub connections: usize,
     /// Tables and kinds of gaps that are tolerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<String>,
+}
+
+fn exact(tolerance: &f64) -> bool {
+    *tolerance == 0.0
 }
 
 impl Request for SameRows {

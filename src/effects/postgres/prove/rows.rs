@@ -22,13 +22,14 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
         let verdict = if missed.contains_key(name.as_str()) {
             Pair::NotCompared
         } else {
-            pair(&mut findings, name, one, other, request.contents)
+            pair(&mut findings, name, one, other, request)
         };
         pairs.push((verdict, one.map(|table| table.rows), other.map(|table| table.rows), *name));
     }
     pairs.sort();
     let left_out = pairs.len().saturating_sub(Comparison::MOST) as u64;
     let equal = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Equal).count();
+    let close = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Close).count();
     let tables = pairs
         .into_iter()
         .take(Comparison::MOST)
@@ -40,7 +41,11 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
         })
         .collect();
     let (left_rows, right_rows) = (left.rows(), right.rows());
-    let what = if request.contents { "rows and contents" } else { "rows" };
+    let what = match (request.contents, close) {
+        (true, _) => "rows and contents".to_owned(),
+        (false, 0) => "rows".to_owned(),
+        (false, close) => format!("rows and {close} within {}%", (request.tolerance * 1e4).round() / 1e2),
+    };
     let labels = (label(&request.left, left), label(&request.right, right));
     let compared = format!(
         "{equal} of {} equal in {what}, {left_rows} rows in {} and {right_rows} in {}",
@@ -66,6 +71,7 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
 enum Pair {
     Differs,
     NotCompared,
+    Close,
     Equal,
 }
 
@@ -74,6 +80,7 @@ impl Pair {
         match (self, contents) {
             (Self::Differs, _) => "differs",
             (Self::NotCompared, _) => "not compared",
+            (Self::Close, _) => "close",
             (Self::Equal, true) => "equal",
             (Self::Equal, false) => "same count",
         }
@@ -94,14 +101,17 @@ fn pair(
     name: &str,
     left: Option<&TableMeasure>,
     right: Option<&TableMeasure>,
-    contents: bool,
+    request: &SameRows,
 ) -> Pair {
     let Some(kind) = left.or(right).map(|table| table.kind) else { return Pair::NotCompared };
     let different = match (left, right) {
         (Some(left), Some(right)) if left.rows != right.rows => {
+            if close(left.rows, right.rows, request.tolerance) {
+                return Pair::Close;
+            }
             format!("{} on the left, {} on the right", counted(left.rows, "row"), right.rows)
         }
-        (Some(left), Some(right)) if contents => match contents_of(left, right) {
+        (Some(left), Some(right)) if request.contents => match contents_of(left, right) {
             Contents::Equal => return Pair::Equal,
             Contents::Unlike(why) => {
                 findings.gap("table", name, why);
@@ -127,6 +137,16 @@ fn pair(
             Pair::NotCompared
         }
     }
+}
+
+/// Whether a count is near enough to another one. A few rows are, even of a small table; none at all is not.
+fn close(left: u64, right: u64, tolerance: f64) -> bool {
+    const FEW: f64 = 10.0;
+    #[expect(clippy::cast_precision_loss, reason = "a share of a count of rows need not be exact")]
+    let allowed = (left as f64 * tolerance).max(FEW);
+    #[expect(clippy::cast_precision_loss, reason = "the same")]
+    let off = left.abs_diff(right) as f64;
+    tolerance > 0.0 && (right > 0 || left == 0) && off <= allowed
 }
 
 enum Contents {
