@@ -180,6 +180,7 @@ fn refused(fault: Fault) -> CliError {
     let (verdict, next) = match fault.code.as_str() {
         "lab.busy" => (Verdict::Locked, "runsheet lab status"),
         "lab.other" => (Verdict::Refused, "runsheet lab down"),
+        "lab.start" => (Verdict::Failed, "runsheet lab down"),
         "lab.options" => (Verdict::Refused, "runsheet lab up --help"),
         "lab.programs" | "lab.user" | "lab.folder" => (Verdict::Refused, "runsheet lab status"),
         _ => (Verdict::Failed, "runsheet lab up"),
