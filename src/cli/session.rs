@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,6 +26,18 @@ use crate::model::ids::RunId;
 use crate::model::secret::Vault;
 use crate::model::verdict::Verdict;
 
+/// What the command line says about the project, and the current folder.
+pub fn whereabouts(global: &Global) -> Result<(config::Options, PathBuf), CliError> {
+    let options = config::Options {
+        project: global.project.clone(),
+        state: global.state.clone(),
+        environment: global.environment.clone(),
+    };
+    let cwd = std::env::current_dir()
+        .map_err(|error| CliError::refused(format!("the current folder cannot be read: {error}")))?;
+    Ok((options, cwd))
+}
+
 /// A project that was found and read; nothing is contacted.
 pub struct Project {
     /// What is configured.
@@ -36,13 +49,7 @@ pub struct Project {
 impl Project {
     /// Finds and reads the project, and says which environment it is.
     pub fn open(global: &Global, out: &mut Out) -> Result<Self, CliError> {
-        let options = config::Options {
-            project: global.project.clone(),
-            state: global.state.clone(),
-            environment: global.environment.clone(),
-        };
-        let cwd = std::env::current_dir()
-            .map_err(|error| CliError::refused(format!("the current folder cannot be read: {error}")))?;
+        let (options, cwd) = whereabouts(global)?;
         let process: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();

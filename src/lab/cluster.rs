@@ -100,7 +100,10 @@ impl Cluster<'_> {
             } else if !REMAINS.iter().any(|remains| said.contains(remains)) || begun.elapsed() > REMAINING {
                 return Err(Fault::fatal("lab.start", format!("the server {} did not start", self.name))
                     .detailed(said.trim().to_owned())
-                    .hinted(format!("its log is {}", self.log.display())));
+                    .hinted(format!(
+                        "its log is {}; if its files are damaged, take the lab down and bring it up anew",
+                        self.log.display()
+                    )));
             }
             std::thread::sleep(LOOK);
         }
@@ -114,11 +117,14 @@ impl Cluster<'_> {
 
     /// Whether the server runs and takes connections.
     pub fn ready(&self) -> bool {
-        let pids = self.processes();
-        std::fs::read_to_string(self.data.join("postmaster.pid")).is_ok_and(|text| {
-            let line = |number: usize| text.lines().nth(number).unwrap_or_default().trim();
-            line(0).parse().is_ok_and(|pid| pids.contains(&pid)) && line(7) == "ready"
-        })
+        self.says_ready().is_some_and(|pid| self.runs(pid))
+    }
+
+    /// Who says of himself, in the data folder, that he takes connections.
+    fn says_ready(&self) -> Option<i32> {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        let line = |number: usize| text.lines().nth(number).unwrap_or_default().trim();
+        line(0).parse().ok().filter(|_| line(7) == "ready")
     }
 
     /// Stops the server as a power loss would, and waits until it is gone.

@@ -48,6 +48,8 @@ pub fn down(place: &Place) -> Result<Removed, Fault> {
 
 /// Stops and removes everything but the book, which goes on saying what belongs to the lab.
 pub fn clear(place: &Place, book: &Book) -> Result<(), Fault> {
+    // Whatever happens from here on, it is no whole lab any more.
+    Book { ready: false, ..book.clone() }.write(&place.folder)?;
     writer::stop(place)?;
     // What runs is found without PostgreSQL's programs and its user, who may be gone by now.
     let (programs, user) = (Programs::none(), ServerUser::none());

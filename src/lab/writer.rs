@@ -43,6 +43,8 @@ pub fn start(place: &Place) -> Result<(), Fault> {
     if at_work(place).is_some() {
         return Ok(());
     }
+    // One that was killed has left its record.
+    let _ = std::fs::remove_file(place.folder.join(RECORD));
     let mut command = Command::new(&place.program);
     command.args(["lab", ARGUMENT]).arg(&place.folder).env_clear().env("PATH", &place.path).current_dir("/");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -64,7 +64,7 @@ fn a_lab_comes_up_in_an_empty_folder_says_so_again_and_goes_without_a_trace() {
 }
 
 #[test]
-fn a_lab_whose_making_was_killed_is_made_anew_by_the_next_up() {
+fn a_lab_whose_making_or_removal_was_killed_is_made_anew_by_the_next_up() {
     let lab = Lab::new();
     let book = lab.file("lab.json");
     let servers = || -> Option<std::path::PathBuf> {
@@ -87,6 +87,16 @@ fn a_lab_whose_making_was_killed_is_made_anew_by_the_next_up() {
     lab.run(&["up", "--small"]).with_code(0).saying("beginning anew");
     assert_eq!(lab.app().sql(COUNTS), SMALL);
     assert!(left.iter().all(|servers| !servers.exists()), "what was begun before is gone: {left:?}");
+
+    let source = data(&lab.status(), "source");
+    let server = pid(&source);
+    let mut down = lab.command(&["down"]).spawn().expect("the program runs");
+    wait_until("the server is gone", || !lives(server));
+    down.kill().expect("a kill");
+    down.wait().expect("it ends");
+    lab.run(&["up", "--small"]).with_code(0);
+    assert_eq!(lab.app().sql(COUNTS), SMALL);
+    assert!(!source.exists(), "what was left of the first is gone");
 }
 
 #[test]

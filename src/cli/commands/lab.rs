@@ -11,6 +11,7 @@ use super::super::Global;
 use super::super::config;
 use super::super::error::CliError;
 use super::super::out::{Out, quoted};
+use super::super::session::whereabouts;
 use super::super::show::{Terminal, count};
 use crate::effects::local::SystemClock;
 use crate::lab::{self, Condition, Lab, Place, Server, Wish};
@@ -98,13 +99,7 @@ impl Args {
 
 /// The lab's folder. Its parent, the state folder, is made only where the lab is brought up.
 fn folder(global: &Global, make: bool) -> Result<PathBuf, CliError> {
-    let options = config::Options {
-        project: global.project.clone(),
-        state: global.state.clone(),
-        environment: global.environment.clone(),
-    };
-    let cwd = std::env::current_dir()
-        .map_err(|error| CliError::refused(format!("the current folder cannot be read: {error}")))?;
+    let (options, cwd) = whereabouts(global)?;
     let state = config::state_anywhere(&options, &cwd)?;
     if make {
         config::state::open(&state, &SystemClock)?;
@@ -180,6 +175,7 @@ fn refused(fault: Fault) -> CliError {
     let (verdict, next) = match fault.code.as_str() {
         "lab.busy" => (Verdict::Locked, "runsheet lab status"),
         "lab.other" => (Verdict::Refused, "runsheet lab down"),
+        "lab.start" => (Verdict::Failed, "runsheet lab down"),
         "lab.options" => (Verdict::Refused, "runsheet lab up --help"),
         "lab.programs" | "lab.user" | "lab.folder" => (Verdict::Refused, "runsheet lab status"),
         _ => (Verdict::Failed, "runsheet lab up"),
