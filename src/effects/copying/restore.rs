@@ -51,7 +51,8 @@ pub async fn perform(
     let reader = tools::find(copying, "pg_restore", 0, major).await?;
     let listed = listing::read(copying, &reader, &archive).await?;
     let dumped_by = listed.tool.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-    let tool = tools::find(copying, "pg_restore", dumped_by.max(major), major.max(dumped_by)).await?;
+    let least = dumped_by.max(major);
+    let tool = if reader.major == least { reader } else { tools::find(copying, "pg_restore", least, least).await? };
     require_extensions(&session, &listed, server).await?;
 
     let jobs = if listed.format == "TAR" { 1 } else { request.jobs };

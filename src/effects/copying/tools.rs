@@ -45,18 +45,15 @@ pub struct Tool {
 ///
 /// Faults: `tool.missing`, `tool.old`.
 pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferred: u32) -> Result<Tool, Fault> {
-    let mut found = Vec::new();
+    let mut found: Vec<Tool> = Vec::new();
     for path in candidates(copying, name) {
-        let Ok(Ok(text)) = answer(copying, &path, &["--version"]).await else { continue };
-        let Some(version) = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit())) else {
-            continue;
-        };
-        let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-        let Ok(major) = digits.parse() else { continue };
-        found.push(Tool { name, path, version: version.to_owned(), major });
+        let Some(tool) = version(copying, name, path).await else { continue };
+        if tool.major == preferred || (preferred == 0 && tool.major >= least) {
+            return Ok(tool);
+        }
+        found.push(tool);
     }
-    let fits = |tool: &&Tool| tool.major >= least;
-    if let Some(tool) = found.iter().find(|tool| tool.major == preferred).or_else(|| found.iter().find(fits)) {
+    if let Some(tool) = found.iter().find(|tool| tool.major >= least) {
         return Ok(tool.clone());
     }
     Err(match found.iter().max_by_key(|tool| tool.major) {
@@ -68,6 +65,14 @@ pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferr
         )
         .hinted(format!("a program may be newer than a server, never older: apt-get install postgresql-client-{least}")),
     })
+}
+
+/// What a program says of itself; nothing if it is none of PostgreSQL's.
+async fn version(copying: &Copying<'_>, name: &'static str, path: PathBuf) -> Option<Tool> {
+    let text = answer(copying, &path, &["--version"]).await.ok()?.ok()?;
+    let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+    Some(Tool { name, path, version: version.to_owned(), major: digits.parse().ok()? })
 }
 
 /// Places at which the program is, in the order in which they are looked at.
