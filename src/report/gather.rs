@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    ChangeLine, CheckLine, DecisionLine, DoubtLine, Listing, NoteLine, Operator, Param, Report, StepLine, Tally,
-    TargetLine,
+    ChangeLine, CheckLine, ComparisonLine, DecisionLine, DoubtLine, Listing, NoteLine, Operator, Param, Report,
+    StepLine, Tally, TargetLine,
 };
 use crate::journal::chain;
 use crate::journal::entry::{Answer, Entry, Outcome, Record, RunStarted, StepEnd};
 use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::{ActionKey, Phase, RunId};
+use crate::model::request::proving::{Comparison, SameRows};
 use crate::model::request::{AskPerson, LogLine, RecordCheck, Request};
 use crate::model::verdict::CheckVerdict;
 use crate::model::{secret, unknown};
+
+/// Tables of a comparison that are shown; the biggest come first among the equal ones.
+const TABLES: usize = 100;
 
 /// Entries read at a time.
 const PAGE: usize = 500;
@@ -57,6 +61,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         steps: gathered.steps,
         checks: gathered.checks,
         tally: gathered.tally,
+        comparisons: gathered.comparisons,
         changes: gathered.changes,
         rows_changed: gathered.rows_changed,
         reads: gathered.reads,
@@ -77,6 +82,7 @@ struct Gathered {
     steps: Vec<StepLine>,
     checks: Listing<CheckLine>,
     tally: Tally,
+    comparisons: Vec<ComparisonLine>,
     changes: Listing<ChangeLine>,
     rows_changed: u64,
     reads: u64,
@@ -142,7 +148,12 @@ impl Gathered {
                             self.notes.add(NoteLine { at, text: readable(&line.text) }, false);
                         }
                     }
-                    _ if intent.is_none_or(|intent| !intent.changes) => self.reads += 1,
+                    _ if intent.is_none_or(|intent| !intent.changes) => {
+                        self.reads += 1;
+                        if let (SameRows::WORD, Outcome::Done { value }) = (word.as_str(), &outcome) {
+                            self.comparison(&key, value);
+                        }
+                    }
                     _ => {
                         let (outcome, why) = told(&outcome);
                         let line = ChangeLine {
@@ -233,6 +244,20 @@ impl Gathered {
             accepted: check.accept.iter().map(|gap| readable(gap)).collect(),
         };
         self.checks.add(line, check.verdict != CheckVerdict::Pass);
+    }
+
+    fn comparison(&mut self, key: &ActionKey, value: &Value) {
+        let Ok(compared) = serde_json::from_value::<Comparison>(value.clone()) else { return };
+        let mut tables = Listing { total: compared.compared, shown: compared.tables };
+        tables.shown.truncate(TABLES);
+        self.comparisons.push(ComparisonLine {
+            step: place(key),
+            left: compared.left,
+            right: compared.right,
+            left_rows: compared.left_rows,
+            right_rows: compared.right_rows,
+            tables,
+        });
     }
 
     fn change(&mut self, key: &ActionKey, line: ChangeLine) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::wording::{facts, headline, line, meaning, moment, span, value};
+use super::wording::{facts, headline, line, meaning, moment, rows, span, value};
 use super::{Listing, Report};
 
 /// The report as Markdown.
@@ -58,6 +58,19 @@ pub fn markdown(report: &Report) -> String {
         }),
     );
     more(&mut out, &report.checks);
+    for compared in &report.comparisons {
+        table(
+            &mut out,
+            &format!("Rows of {}", cell(&compared.heading())),
+            &["Table", "Left", "Right", "Verdict"],
+            compared
+                .tables
+                .shown
+                .iter()
+                .map(|table| vec![table.name.clone(), rows(table.left), rows(table.right), table.verdict.clone()]),
+        );
+        more(&mut out, &compared.tables);
+    }
     table(
         &mut out,
         "Steps",

@@ -15,6 +15,7 @@ use crate::journal::entry::{Actor, RunState};
 use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::RunId;
+use crate::model::request::proving::TablePair;
 use crate::model::verdict::{CheckVerdict, Verdict};
 
 pub use markdown::markdown;
@@ -63,6 +64,8 @@ pub struct Report {
     pub checks: Listing<CheckLine>,
     /// How the checks came out, all of them.
     pub tally: Tally,
+    /// Databases whose rows were compared, table by table.
+    pub comparisons: Vec<ComparisonLine>,
     /// What was changed, one line an attempt.
     pub changes: Listing<ChangeLine>,
     /// Rows changed, all changes together.
@@ -178,6 +181,33 @@ pub struct CheckLine {
     pub gate: bool,
     /// Gaps tolerated by name.
     pub accepted: Vec<String>,
+}
+
+/// Rows of two databases, table by table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparisonLine {
+    /// The step it stands in.
+    pub step: String,
+    /// What was taken for right.
+    pub left: String,
+    /// What had to equal it.
+    pub right: String,
+    /// Rows on the left, all tables together.
+    pub left_rows: u64,
+    /// Rows on the right.
+    pub right_rows: u64,
+    /// The tables, worst first, then the biggest.
+    pub tables: Listing<TablePair>,
+}
+
+impl ComparisonLine {
+    /// What is above its table: `app and copy: 12 tables, 900 rows and 899 rows`.
+    pub(super) fn heading(&self) -> String {
+        format!(
+            "{} and {}: {} tables, {} rows and {} rows",
+            self.left, self.right, self.tables.total, self.left_rows, self.right_rows
+        )
+    }
 }
 
 /// One attempt to change something.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::wording::{facts, headline, line, meaning, moment, span, value};
+use super::wording::{facts, headline, line, meaning, moment, rows, span, value};
 use super::{Listing, Report};
 use crate::model::verdict::CheckVerdict;
 
@@ -39,6 +39,12 @@ pub fn text(report: &Report) -> String {
         format!("{mark}  {}{gate}: {}{tolerated}", check.name, check.detail)
     });
     more(&mut out, &report.checks);
+    for compared in &report.comparisons {
+        section(&mut out, &format!("Rows of {}", line(&compared.heading())), &compared.tables.shown, |table| {
+            format!("{:<12} {:>12} {:>12}  {}", table.verdict, rows(table.left), rows(table.right), table.name)
+        });
+        more(&mut out, &compared.tables);
+    }
     section(&mut out, "Steps", &report.steps, |step| {
         let part = if step.phase == "perform" { String::new() } else { format!(" ({})", step.phase) };
         let took = step.took_ms.map(|ms| format!(", {}", span(ms))).unwrap_or_default();

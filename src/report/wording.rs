@@ -77,6 +77,11 @@ pub(super) fn value(param: &Param) -> String {
     }
 }
 
+/// Rows of a table, or that there is none.
+pub(super) fn rows(rows: Option<u64>) -> String {
+    rows.map_or_else(|| "missing".to_owned(), |rows| rows.to_string())
+}
+
 /// A moment, to the second, in UTC.
 pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()

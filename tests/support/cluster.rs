@@ -181,6 +181,17 @@ impl Database {
         text.lines().filter(|line| !fence(line)).collect::<Vec<_>>().join("\n")
     }
 
+    /// Restores a dump of this database into another one, which is empty.
+    pub fn restored_into(&self, copy: &Self) {
+        let mut dump = unprivileged::command(program("pg_dump"));
+        let mut dump = dump.args(["-Fc", &self.url]).stdout(Stdio::piped()).spawn().expect("pg_dump runs");
+        let mut restore = unprivileged::command(program("pg_restore"));
+        restore.args(["--exit-on-error", "--no-owner", "-d", &copy.url]).stdin(dump.stdout.take().expect("a pipe"));
+        let restored = restore.output().expect("pg_restore runs");
+        assert!(restored.status.success(), "pg_restore: {}", String::from_utf8_lossy(&restored.stderr));
+        assert!(dump.wait().expect("pg_dump ends").success());
+    }
+
     /// The psql command itself, for what goes on in the background.
     pub fn psql(&self, sql: &str) -> Command {
         let mut psql = unprivileged::command(program("psql"));

@@ -26,7 +26,8 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
         };
         pairs.push((verdict, one.map(|table| table.rows), other.map(|table| table.rows), *name));
     }
-    pairs.sort();
+    // Worst first, then the biggest.
+    pairs.sort_by_key(|(verdict, left, right, name)| (*verdict, std::cmp::Reverse(*left.max(right)), *name));
     let left_out = pairs.len().saturating_sub(Comparison::MOST) as u64;
     let equal = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Equal).count();
     let tables = pairs
