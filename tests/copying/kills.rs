@@ -9,6 +9,8 @@ const STEPS: &str = r#"
 step("dump", || pg::dump(params.app, #{ jobs: 2, compress: "none" })).cleanup(|made| pg::drop_dump(made));
 step("scratch", || pg::scratch(params.server, #{ like: params.app })).cleanup(|made| pg::drop_scratch(made));
 step("restore", || pg::restore(done.scratch, done.dump, #{ jobs: 2 }));
+step("tool", || command::run(["sh", "-c", "psql \"$URL\" -qc 'create table if not exists migrated ()'"],
+    #{ env: #{ URL: pg::url(done.scratch) }, repeatable: true }));
 step("verify", || gate::that("rows", sql::value(done.scratch, "select count(*) from issues") == 300, ""));
 "#;
 

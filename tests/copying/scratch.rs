@@ -129,3 +129,25 @@ fn a_target_may_not_be_called_like_a_made_database() {
     let said = project.run(&["list"]).with_code(2);
     assert!(said.err.contains("has a `:` in its name"), "{}", said.err);
 }
+
+#[test]
+fn a_restore_that_was_cut_off_between_two_databases_begins_anew() {
+    let app = Cluster::shared().database("between");
+    app.sql("create table t as select 1 as n");
+    let project = project(&app);
+    let server = scratch_server().open("postgres").url;
+    let steps = format!(
+        r#"
+        step("dump", || pg::dump(params.app));
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("first", || pg::restore(done.scratch, done.dump));
+        step("cut", || command::run(["sh", "-c", `psql '{server}' -qc 'alter database ${{done.scratch.split(":")[1]}} rename to ${{done.scratch.split(":")[1]}}_n'`], #{{ repeatable: true }}));
+        step("second", || pg::restore(done.scratch, done.dump));
+        step("verify", || gate::that("once", sql::value(done.scratch, "select count(*) from t") == 1, ""));
+        "#
+    );
+    runbook(&project, "between", &steps);
+    let said = project.run(&["run", "between"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(made("_between_").is_empty());
+}

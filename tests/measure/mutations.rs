@@ -1,8 +1,13 @@
 //! Every change of contents that a bad copy could show is found, and its table named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use runsheet::effects::postgres::Postgres;
+use runsheet::effects::postgres::measure::{How, measure};
 
 use super::harness::{differs, passes, rows, twins};
+use crate::support::{Cluster, target, world};
 
 /// One table of everything that is easily mistaken; three rows of which two are twins.
 const TABLE: &str = "
@@ -119,6 +124,91 @@ async fn every_change_of_contents_is_found_and_its_table_named() {
     let missed: Vec<_> = missed.map(|(_, (sql, what))| format!("{what}: {sql}")).collect();
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
     assert_eq!(found.len(), MUTATIONS.len(), "and nothing else differs");
+}
+
+/// Hashes of numbers whose digits are the same differ in few bits, which may cancel out in a sum.
+#[tokio::test]
+async fn magnitudes_moved_between_rows_are_found() {
+    let tables =
+        (1..40).map(|n| format!("create table t{n} as select unnest(array[{n}, 990000]::numeric[]) as amount;"));
+    let (left, right) = twins("magnitudes", &tables.collect::<String>());
+    let moved = (1..40).map(|n| format!("truncate t{n}; insert into t{n} values ({n}0000), (99);"));
+    right.sql(&moved.collect::<String>());
+    let compared = rows(&left, &right).await;
+    assert_eq!(compared.differences.len(), 39, "{}", compared.detail);
+}
+
+/// Values of each type that are the easiest to confuse: null, and what hashes to nothing.
+const CONFUSABLE: &[(&str, [&str; 4])] = &[
+    ("int", ["null", "0", "1", "-1"]),
+    ("bigint", ["null", "0", "1", "4294967297"]),
+    ("boolean", ["null", "false", "true", "true"]),
+    ("numeric", ["null", "0", "0.0", "10000"]),
+    ("float8", ["null", "0", "'-0'", "1"]),
+    ("float4", ["null", "0", "'-0'", "'nan'"]),
+    ("timestamp", ["null", "'1970-01-01'", "'2000-01-01'", "'infinity'"]),
+    ("timestamptz", ["null", "'1970-01-01+00'", "'2000-01-01+00'", "'-infinity'"]),
+    ("date", ["null", "'1970-01-01'", "'2000-01-01'", "'infinity'"]),
+    (
+        "uuid",
+        [
+            "null",
+            "'00000000-0000-0000-0000-000000000000'",
+            "'00000000-0000-0000-0000-000000000001'",
+            "gen_random_uuid()",
+        ],
+    ),
+    ("text", ["null", "''", "' '", "'null'"]),
+    ("bytea", ["null", "''", "'\\x00'", "'\\x0000'"]),
+    ("jsonb", ["null", "'null'", "'{}'", "'\"\"'"]),
+    ("int[]", ["null", "'{}'", "'{null}'", "'{0}'"]),
+];
+
+/// All rows of two columns and all pairs of such rows that can be made of a few values: no two of these tables hash alike.
+#[tokio::test]
+async fn no_two_small_tables_of_one_type_hash_alike() {
+    let database = Cluster::shared().database("confusable");
+    let mut made = String::new();
+    let mut expected = 0;
+    for (number, (kind, values)) in CONFUSABLE.iter().enumerate() {
+        let distinct = values.iter().collect::<BTreeSet<_>>().len();
+        let pairs: Vec<String> = (0..distinct * distinct)
+            .map(|n| format!("({}::{kind}, {}::{kind})", values[n / distinct], values[n % distinct]))
+            .collect();
+        let singles = pairs.iter().map(|row| vec![row.clone()]);
+        let doubles = (0..pairs.len()).flat_map(|a| (a..pairs.len()).map(move |b| (a, b)));
+        let doubles = doubles
+            .filter(|(a, b)| (a * 7 + b * 3) % 3 == 0 || a == b)
+            .map(|(a, b)| vec![pairs[a].clone(), pairs[b].clone()]);
+        for (table, rows) in singles.chain(doubles).enumerate() {
+            made.push_str(&format!(
+                "create table k{number}_{table} (a {kind}, b {kind}); insert into k{number}_{table} values {};",
+                rows.join(",")
+            ));
+            expected += 1;
+        }
+    }
+    for script in made.split_inclusive(";").collect::<Vec<_>>().chunks(800) {
+        database.sql(&script.concat());
+    }
+    let postgres = Postgres::new(Arc::new(world([target("app", &database.url)])));
+    let how = How { contents: true, snapshot: None, connections: 2 };
+    let measured = measure(&postgres, "app", &how).await.unwrap();
+    assert_eq!(measured.tables.len(), expected);
+    let mut seen: BTreeMap<(&str, u64, &str), &str> = BTreeMap::new();
+    let mut alike = Vec::new();
+    for table in &measured.tables {
+        let (kind, _) = table.name.split_once('_').unwrap();
+        let hash = table.hash.as_deref().unwrap();
+        if let Some(other) = seen.insert((kind, table.rows, hash), &table.name) {
+            let shown = |name| database.sql(&format!("select string_agg(t::text, ' ' order by t::text) from {name} t"));
+            let (one, other) = (shown(other), shown(&table.name));
+            if one != other {
+                alike.push(format!("{}: {one} and {other}", CONFUSABLE[kind[1..].parse::<usize>().unwrap()].0));
+            }
+        }
+    }
+    assert!(alike.is_empty(), "{} pairs hash alike: {:#?}", alike.len(), &alike[..alike.len().min(20)]);
 }
 
 #[tokio::test]

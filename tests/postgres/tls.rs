@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use runsheet::effects::Effects;
+use runsheet::effects::postgres::libpq;
 use runsheet::model::target::{Target, TlsMode};
 
 use super::harness::{perform, query, refused};
@@ -60,8 +61,25 @@ async fn a_certificate_is_checked_for_its_authority_and_its_host() {
     let unchecked = reached(&database, "127.0.0.1", TlsMode::NoVerify, None);
     assert_eq!(perform(&unchecked, &encrypted).await.expect("a session").value[0]["ssl"], true);
 
-    let another_host = reached(&database, "127.0.0.1", TlsMode::Verify, ca);
+    let another_host = reached(&database, "127.0.0.1", TlsMode::Verify, ca.clone());
     refused(&another_host, &encrypted, "connection.tls").await;
     let no_authority = reached(&database, "localhost", TlsMode::Verify, None);
     refused(&no_authority, &encrypted, "connection.tls").await;
+
+    // The programs that copy databases are told the same.
+    let psql = |host: &str, mode: TlsMode, ca: Option<&str>| {
+        let mut target = target("prod", &database.url.replace("127.0.0.1", host));
+        (target.tls.mode, target.tls.ca) = (mode, ca.map(str::to_owned));
+        let env = libpq::environment(&target, 15, folder.path()).expect("an environment");
+        let mut psql = Command::new("psql");
+        psql.args(["-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()"]).envs(env);
+        let output = psql.output().expect("psql runs");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let ca = ca.as_deref();
+    assert_eq!(psql("localhost", TlsMode::Verify, ca).as_deref(), Some("t"));
+    assert_eq!(psql("127.0.0.1", TlsMode::NoVerify, None).as_deref(), Some("t"));
+    assert_eq!(psql("127.0.0.1", TlsMode::Disable, None).as_deref(), Some("f"));
+    assert_eq!(psql("127.0.0.1", TlsMode::Verify, ca), None, "another host's certificate");
+    assert_eq!(psql("localhost", TlsMode::Verify, None), None, "an authority that nobody trusts");
 }

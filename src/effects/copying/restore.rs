@@ -43,9 +43,7 @@ pub async fn perform(
     unchanged(&archive, &request.seal).await?;
     let session = copying.postgres.session(server, &application_name(ticket)).await?;
     session.require_writable()?;
-    let found = made::find_either(&session, name, word)
-        .await?
-        .ok_or_else(|| Fault::fatal("scratch.gone", format!("there is no database `{name}` on {server} any more")))?;
+    let found = made::find_either(&session, name, word).await?.ok_or_else(|| made::gone(name))?;
     scratch::require_ours(&found, ticket)?;
     let major = server_major(&session).await?;
     let reader = tools::find(copying, "pg_restore", 0, major).await?;

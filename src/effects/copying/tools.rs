@@ -255,7 +255,11 @@ pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: 
     let why = last().map(|line| line.trim_start_matches(&format!("{name}: ")).trim_start_matches("error: ").to_owned());
     let message = format!("`{name}` failed: {}", copying.world.vault.redact(&why.unwrap_or_default()));
     let fault = if heard(&["No space left on device"]).is_some() {
-        super::folder::full(&message)
+        // A dump is written here, a restore there.
+        match tool.name {
+            "pg_restore" => Fault::fatal("disk.full", message).hinted("make room on the server's disk, then resume"),
+            _ => super::folder::full(&message),
+        }
     } else if heard(&["connection to server", "server closed the connection", "terminating connection"]).is_some() {
         Fault::retryable(format!("{word}.connection"), message)
     } else if heard(BROKEN).is_some() {

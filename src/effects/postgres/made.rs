@@ -154,13 +154,26 @@ pub async fn drop(session: &Session, name: &str, word: &str) -> Result<(), Fault
 /// there is at every instant a stamped database from which to go on.
 pub async fn empty(session: &Session, name: &str, stamp: &Stamp, word: &str) -> Result<(), Fault> {
     let next = format!("{name}{NEXT}");
-    if let Some(old) = find(session, name, word).await? {
-        send(session, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&next)), word).await?;
-        begin(session, &next, Some(&old.settings), stamp, word).await?;
-        send(session, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name)), word).await?;
-    }
-    send(session, &format!("ALTER DATABASE {} RENAME TO {}", quoted(&next), quoted(name)), word).await?;
+    let rename = format!("ALTER DATABASE {} RENAME TO {}", quoted(&next), quoted(name));
+    let settings = match find(session, name, word).await? {
+        Some(old) => old.settings,
+        None => {
+            // Only the successor is there; what it holds is begun anew like everything else.
+            send(session, &rename, word).await?;
+            find(session, name, word).await?.map(|found| found.settings).ok_or_else(|| gone(name))?
+        }
+    };
+    send(session, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&next)), word).await?;
+    begin(session, &next, Some(&settings), stamp, word).await?;
+    send(session, &format!("DROP DATABASE {} WITH (FORCE)", quoted(name)), word).await?;
+    send(session, &rename, word).await?;
     send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quoted(name)), word).await
+}
+
+/// The fault of a database that was there a moment ago.
+pub fn gone(name: &str) -> Fault {
+    Fault::fatal("scratch.gone", format!("there is no database `{name}` any more"))
+        .hinted("somebody dropped it; abandon the run and begin another")
 }
 
 /// The database of that name, or its successor where a kill came between the two.

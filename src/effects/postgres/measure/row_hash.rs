@@ -45,24 +45,30 @@ fn typed(column: &Column, seed: &str) -> String {
         }
         // Equal whatever the number of trailing zeros and whatever the sign: both are mixed in. NaN and the infinities have
         // no scale.
-        "numeric" => format!(
+        "numeric" => stirred(&format!(
             "hash_numeric_extended(coalesce({c}, 0), coalesce(scale({c})::bigint, hashtextextended({c}::text, 0), -1) \
              # (case when {c} < 0 then 4294967296 else 0 end) # {seed})"
-        ),
-        "float4" | "float8" => format!(
+        )),
+        "float4" | "float8" => stirred(&format!(
             "hash{}extended(coalesce({c}, 0), (case when {c} is null then 1 when {c} = 0 then \
              hashtextextended({c}::text, 0) else 0 end) # {seed})",
             column.base
-        ),
+        )),
         // Seconds as a float tell microseconds apart as long as they are near enough to 1970.
-        "timestamp" | "timestamptz" => format!(
+        "timestamp" | "timestamptz" => stirred(&format!(
             "hashfloat8extended(coalesce(date_part('epoch', {c}), 0), (case when {c} is null then 1 \
              when {c} between '1700-01-01' and '2200-01-01' then 0 else hashtextextended({c}::text, 0) end) # {seed})"
-        ),
+        )),
         // Types of the server itself, by their output functions: a cast to text may be another thing, as it is for char(n).
         base if !base.is_empty() => text(&c, &format!("textin({}({c}))", column.output), seed),
         _ => text(&c, &format!("concat({c})"), seed),
     }
+}
+
+/// A hash that may have come to little more than its seed, as that of a zero does, or differ in few bits from that of another
+/// value: in a sum, one row's could make up for another's, and in a chain one column's for the next one's.
+fn stirred(hash: &str) -> String {
+    format!("hashint8extended(0, {hash})")
 }
 
 /// The hash of a column by its text.
