@@ -1,6 +1,9 @@
 //! Drills of a fresh dump.
 
 use super::world::World;
+use crate::program::project::Project;
+use crate::support::lab::Lab;
+use crate::support::wait_until;
 
 #[test]
 fn a_drill_of_a_fresh_dump_proves_every_row_and_leaves_nothing_behind() {
@@ -38,6 +41,15 @@ fn the_negative_control_turns_red_and_names_the_table() {
 }
 
 #[test]
+fn a_materialised_view_that_is_older_than_its_tables_is_no_alarm() {
+    let world = World::new();
+    world.source.sql("create materialized view paid as select count(*) from issues where payout > 0");
+    world.source.sql("insert into issues (owner, title, payout) values (1, 'new', 5)");
+    world.drill(&[]).with_code(0);
+    assert!(world.project.run(&["report"]).with_code(0).out.contains("filled anew"));
+}
+
+#[test]
 fn a_database_that_is_legitimately_empty_passes() {
     let world = World::with("");
     world.drill(&["fresh="]).with_code(0);
@@ -70,4 +82,27 @@ fn the_sources_own_server_is_refused_for_the_copy_unless_it_is_allowed() {
     world.drill(&["server=app"]).with_code(1).saying("same_server");
     world.nothing_is_left();
     world.drill(&["server=app", "same_server=true"]).with_code(0);
+}
+
+#[test]
+fn a_source_that_is_written_to_all_the_while_is_proved_exactly_with_every_awkward_table_of_the_lab() {
+    let lab = Lab::new();
+    lab.run(&["up", "--small", "--writer"]).with_code(0);
+    let (app, scratch) = (lab.app(), lab.scratch());
+    let project = Project::with_url(&app.url);
+    project.file(
+        "runsheet.toml",
+        &format!(
+            "[targets.app]\nurl = \"${{DATABASE_URL}}\"\n[targets.scratch]\nurl = \"{}\"\n\
+             [runbooks.restore-drill]\nsource = \"app\"\nserver = \"scratch\"\nfresh = [\"public.issues.created_at\"]\n",
+            scratch.url
+        ),
+    );
+    let rows = || app.sql("select count(*) from issues").parse::<u64>().expect("a number");
+    let before = rows();
+    wait_until("the writer writes", || rows() > before);
+    let begun = rows();
+    project.run(&["run", "restore-drill"]).with_code(0);
+    assert!(rows() > begun + 20, "nobody wrote while the drill was at work");
+    assert_eq!(scratch.sql("select count(*) from pg_database where datname like 'runsheet%'"), "0");
 }
