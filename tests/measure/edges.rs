@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runsheet::effects::Effects;
 use runsheet::effects::postgres::Postgres;
 use runsheet::effects::postgres::measure::{Exported, How, file, measure};
-use runsheet::model::request::proving::{Amcheck, Comparison, SameRows, SequencesAhead, Side};
+use runsheet::model::request::proving::{Amcheck, Comparison, SameObjects, SameRows, SequencesAhead, Side};
 use runsheet::model::verdict::CheckVerdict;
 
 use super::harness::{ask, copy, differs, effects, passes, rows, rows_request, twins};
@@ -260,4 +260,25 @@ async fn a_database_that_a_run_made_is_lent_the_extension_for_the_check() {
     assert_eq!(database.sql("select count(*) from pg_extension where extname = 'amcheck'"), "0");
     database.sql("update pg_index set indisvalid = false where indexrelid = 't_a_idx'::regclass");
     differs(&ask(&effects, &request).await.unwrap(), "index public.t_a_idx", "invalid");
+}
+
+#[tokio::test]
+async fn a_collation_that_changed_under_its_indexes_is_named() {
+    let (left, right) = twins(
+        "collated",
+        "create table t (a text collate \"de-x-icu\" primary key); insert into t values ('ä'), ('z')",
+    );
+    let request = SameObjects {
+        left: Side::Target("left".into()),
+        right: Side::Target("right".into()),
+        grants: false,
+        accept: Vec::new(),
+    };
+    let both = effects(&left, &right);
+    passes(&ask(&both, &request).await.unwrap());
+    passes(&ask(&both, &rows_request()).await.unwrap());
+    right.sql("update pg_collation set collversion = '1.0' where collname = 'de-x-icu'");
+    let compared = ask(&both, &request).await.unwrap();
+    unverified(&compared, "collation version \"de-x-icu\"");
+    assert!(compared.gaps[0].what.starts_with("on the right: indexes were built under version 1.0"), "{compared:#?}");
 }
