@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    ChangeLine, CheckLine, ComparisonLine, DecisionLine, DoubtLine, Listing, NoteLine, Operator, Param, Report,
-    StepLine, Tally, TargetLine,
+    ChangeLine, CheckLine, ComparisonLine, DecisionLine, DoubtLine, FindingLine, Listing, NoteLine, Operator, Param,
+    Report, StepLine, Tally, TargetLine,
 };
 use crate::journal::chain;
 use crate::journal::entry::{Answer, Entry, Outcome, Record, RunStarted, StepEnd};
 use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::{ActionKey, Phase, RunId};
-use crate::model::request::proving::{Comparison, SameRows};
+use crate::model::request::proving::{Amcheck, Comparison, Finding, SameObjects, SameRows, SequencesAhead};
 use crate::model::request::{AskPerson, LogLine, RecordCheck, Request};
 use crate::model::verdict::CheckVerdict;
 use crate::model::{secret, unknown};
@@ -63,6 +63,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         checks: gathered.checks,
         tally: gathered.tally,
         comparisons: gathered.comparisons,
+        findings: gathered.findings,
         changes: gathered.changes,
         rows_changed: gathered.rows_changed,
         reads: gathered.reads,
@@ -85,6 +86,7 @@ struct Gathered {
     checks: Listing<CheckLine>,
     tally: Tally,
     comparisons: Vec<ComparisonLine>,
+    findings: Listing<FindingLine>,
     changes: Listing<ChangeLine>,
     rows_changed: u64,
     reads: u64,
@@ -152,8 +154,8 @@ impl Gathered {
                     }
                     _ if intent.is_none_or(|intent| !intent.changes) => {
                         self.reads += 1;
-                        if let (SameRows::WORD, Outcome::Done { value }) = (word.as_str(), &outcome) {
-                            self.comparison(&key, value);
+                        if let Outcome::Done { value } = &outcome {
+                            self.compared(&key, &word, value);
                         }
                     }
                     _ => {
@@ -248,8 +250,24 @@ impl Gathered {
         self.checks.add(line, check.verdict != CheckVerdict::Pass);
     }
 
-    fn comparison(&mut self, key: &ActionKey, value: &Value) {
+    /// What a check of whole databases answered; the answer of anything else is passed over.
+    fn compared(&mut self, key: &ActionKey, word: &str, value: &Value) {
+        if ![SameRows::WORD, SameObjects::WORD, SequencesAhead::WORD, Amcheck::WORD].contains(&word) {
+            return;
+        }
         let Ok(compared) = serde_json::from_value::<Comparison>(value.clone()) else { return };
+        for (state, findings) in
+            [("differs", compared.differences), ("not compared", compared.gaps), ("tolerated", compared.tolerated)]
+        {
+            for Finding { name, what } in findings {
+                let (check, state) = (word.to_owned(), state.to_owned());
+                let (name, what) = (readable(&name), readable(&what));
+                self.findings.add(FindingLine { check, state, name, what }, true);
+            }
+        }
+        if word != SameRows::WORD {
+            return;
+        }
         let mut tables = Listing { total: compared.compared, shown: compared.tables };
         tables.shown.truncate(TABLES);
         self.comparisons.push(ComparisonLine {

@@ -58,6 +58,17 @@ pub fn markdown(report: &Report) -> String {
         }),
     );
     more(&mut out, &report.checks);
+    table(
+        &mut out,
+        "Found by checks of whole databases",
+        &["State", "Check", "What", "Why"],
+        report
+            .findings
+            .shown
+            .iter()
+            .map(|found| vec![found.state.clone(), found.check.clone(), found.name.clone(), found.what.clone()]),
+    );
+    more(&mut out, &report.findings);
     for compared in &report.comparisons {
         table(
             &mut out,

@@ -69,6 +69,8 @@ pub struct Report {
     pub tally: Tally,
     /// Databases whose rows were compared, table by table.
     pub comparisons: Vec<ComparisonLine>,
+    /// What checks of whole databases found, one line a table or object.
+    pub findings: Listing<FindingLine>,
     /// What was changed, one line an attempt.
     pub changes: Listing<ChangeLine>,
     /// Rows changed, all changes together.
@@ -215,6 +217,19 @@ impl ComparisonLine {
             self.left, self.right, self.tables.total, self.left_rows, self.right_rows
         )
     }
+}
+
+/// One thing that a check of a whole database found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FindingLine {
+    /// The check: `check::same_objects`.
+    pub check: String,
+    /// `differs`, `not compared`, `tolerated`.
+    pub state: String,
+    /// What it is about.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: String,
 }
 
 /// One attempt to change something.

@@ -39,6 +39,10 @@ pub fn text(report: &Report) -> String {
         format!("{mark}  {}{gate}: {}{tolerated}", check.name, check.detail)
     });
     more(&mut out, &report.checks);
+    section(&mut out, "Found by checks of whole databases", &report.findings.shown, |found| {
+        format!("{:<12} {}: {} ({})", found.state, found.check, found.name, found.what)
+    });
+    more(&mut out, &report.findings);
     for compared in &report.comparisons {
         section(&mut out, &format!("Rows of {}", line(&compared.heading())), &compared.tables.shown, |table| {
             format!("{:<12} {:>12} {:>12}  {}", table.verdict, rows(table.left), rows(table.right), table.name)

@@ -212,6 +212,21 @@ async fn no_two_small_tables_of_one_type_hash_alike() {
 }
 
 #[tokio::test]
+async fn wide_tables_are_hashed_whole() {
+    let wide = |columns: usize, kind: &str| {
+        let names: Vec<String> = (0..columns).map(|n| format!("c{n} {kind}")).collect();
+        format!("create table w{columns} ({}); insert into w{columns} (c0, c1) values ('1', '2');", names.join(", "))
+    };
+    let made = [wide(100, "numeric"), wide(101, "text"), wide(1500, "int")].concat();
+    let (left, right) = twins("wide", &made);
+    passes(&rows(&left, &right).await);
+    right.sql("update w100 set c0 = '2', c1 = '1'; update w101 set c100 = ''; update w1500 set c1499 = 0");
+    let compared = rows(&left, &right).await;
+    let found: Vec<&str> = compared.differences.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(found, ["public.w100", "public.w101", "public.w1500"]);
+}
+
+#[tokio::test]
 async fn figures_of_both_sides_are_told() {
     let (left, right) = twins("figures", TABLE);
     right.sql("delete from other where id = 7");

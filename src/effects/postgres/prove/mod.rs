@@ -22,12 +22,20 @@ use crate::model::measured::Measured;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::proving::{Amcheck, Comparison, Measure, SameObjects, SameRows, SequencesAhead, Side};
+use crate::model::scan;
 
 /// The words performed here. After a crash each is simply performed again.
 pub const WORDS: [&str; 5] = [Measure::WORD, SameRows::WORD, SameObjects::WORD, SequencesAhead::WORD, Amcheck::WORD];
 
 /// Performs one of [`WORDS`].
 pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
+    let Done { value, rows } = prove(postgres, action, ticket).await?;
+    // Names and definitions are text from outside.
+    scan::refuse_handles_in(&value, "a name or a definition in the database")?;
+    Ok(Done { value: postgres.world.vault.redact_value(value), rows })
+}
+
+async fn prove(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
     match action.word.as_str() {
         Measure::WORD => take(postgres, &Measure::of(action)?, ticket).await,
         SameRows::WORD => {
