@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runsheet::effects::Effects;
 use runsheet::effects::postgres::Postgres;
 use runsheet::effects::postgres::measure::{Exported, How, file, measure};
-use runsheet::model::request::proving::{Amcheck, Comparison, SameRows, SequencesAhead, Side};
+use runsheet::model::request::proving::{Amcheck, Comparison, SameObjects, SameRows, SequencesAhead, Side};
 use runsheet::model::verdict::CheckVerdict;
 
 use super::harness::{ask, copy, differs, effects, passes, rows, rows_request, twins};
@@ -178,7 +178,8 @@ async fn a_snapshot_shows_the_same_however_much_is_written_meanwhile() {
     crate::support::wait_until("rows are written", || {
         database.sql("select count(*) from t").parse::<u64>().unwrap() > first.rows() + 100
     });
-    let second = measure(&postgres, "app", &how).await.unwrap();
+    let second = exported.measure(&postgres, true, 2).await.unwrap();
+    assert!(second.sequences[0].last_value < i64::try_from(second.rows()).unwrap() + 100, "{:?}", second.sequences);
     let now = measure(&postgres, "app", &How { snapshot: None, ..how.clone() }).await.unwrap();
     exported.release(&postgres).await;
     stop.store(true, Ordering::Relaxed);
@@ -187,6 +188,22 @@ async fn a_snapshot_shows_the_same_however_much_is_written_meanwhile() {
     assert!(now.rows() > first.rows());
     let fault = measure(&postgres, "app", &how).await.unwrap_err();
     assert!(fault.hint.unwrap_or_default().contains("take a new snapshot"), "{}", fault.message);
+}
+
+#[tokio::test]
+async fn what_no_snapshot_protects_from_is_noticed() {
+    let database = Cluster::shared().database("replaced");
+    database.sql(
+        "create table cut as select 1 as a; create table kept as select 1 as a;
+         create materialized view fresh as select a from kept",
+    );
+    let postgres = Postgres::new(Arc::new(world([target("app", &database.url)])));
+    let exported = Exported::take(&postgres, "app").await.unwrap();
+    database.sql("truncate cut; refresh materialized view fresh; alter table kept add b int");
+    let how = How { contents: false, snapshot: Some(exported.id.clone()), connections: 1 };
+    let measured = measure(&postgres, "app", &how).await.unwrap();
+    let found: Vec<&str> = measured.gaps.iter().map(|gap| gap.name.as_str()).collect();
+    assert_eq!(found, ["public.cut", "public.fresh"]);
 }
 
 #[tokio::test]
@@ -231,4 +248,37 @@ async fn files_of_tables_and_indexes_are_checked() {
          insert into t values (2000); update pg_index set indisready = true, indislive = true where indexrelid = 't_a_idx'::regclass",
     );
     differs(&ask(&effects, &request).await.unwrap(), "index public.t_a_idx", "heap tuple");
+}
+
+#[tokio::test]
+async fn a_database_that_a_run_made_is_lent_the_extension_for_the_check() {
+    let database = Cluster::shared().database("lent");
+    database.sql("create table t as select i as a from generate_series(1, 1000) i; create index on t (a)");
+    let effects = Effects::new(world([target("server:made", &database.url)]));
+    let request = Amcheck { target: "server:made".into(), accept: Vec::new() };
+    passes(&ask(&effects, &request).await.unwrap());
+    assert_eq!(database.sql("select count(*) from pg_extension where extname = 'amcheck'"), "0");
+    database.sql("update pg_index set indisvalid = false where indexrelid = 't_a_idx'::regclass");
+    differs(&ask(&effects, &request).await.unwrap(), "index public.t_a_idx", "invalid");
+}
+
+#[tokio::test]
+async fn a_collation_that_changed_under_its_indexes_is_named() {
+    let (left, right) = twins(
+        "collated",
+        "create table t (a text collate \"de-x-icu\" primary key); insert into t values ('ä'), ('z')",
+    );
+    let request = SameObjects {
+        left: Side::Target("left".into()),
+        right: Side::Target("right".into()),
+        grants: false,
+        accept: Vec::new(),
+    };
+    let both = effects(&left, &right);
+    passes(&ask(&both, &request).await.unwrap());
+    passes(&ask(&both, &rows_request()).await.unwrap());
+    right.sql("update pg_collation set collversion = '1.0' where collname = 'de-x-icu'");
+    let compared = ask(&both, &request).await.unwrap();
+    unverified(&compared, "collation version \"de-x-icu\"");
+    assert!(compared.gaps[0].what.starts_with("on the right: indexes were built under version 1.0"), "{compared:#?}");
 }

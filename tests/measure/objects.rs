@@ -119,7 +119,7 @@ async fn what_belongs_to_the_place_is_a_gap_and_can_be_tolerated_by_name_or_kind
         let tolerant = SameObjects { accept: vec![accept.into()], ..request() };
         let compared = ask(&effects(&left, &right), &tolerant).await.unwrap();
         passes(&compared);
-        assert!(compared.detail.contains("tolerated publication news"), "{compared:?}");
+        assert!(compared.detail.contains("tolerated: publication news"), "{compared:?}");
     }
 }
 

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::super::connect::{Session, column};
-use super::WHAT;
 use super::row_hash;
+use super::snapshot;
 use super::tables::Table;
 use crate::model::digest;
 use crate::model::fault::Fault;
@@ -49,7 +49,7 @@ impl Batch {
             let _ = write!(sql, "{separator}select {index}, count(*), {hash} from {}", source(table));
         }
         let mut measured = Vec::with_capacity(self.tables.len());
-        for row in session.ask(&sql, &[], WHAT).await? {
+        for row in snapshot::ask(session, &sql).await? {
             let (index, rows): (i32, i64) = (column(&row, 0)?, column(&row, 1)?);
             let Some(table) = usize::try_from(index).ok().and_then(|index| self.tables.get(index)) else { continue };
             measured.push(TableMeasure {

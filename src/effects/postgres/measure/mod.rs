@@ -22,9 +22,8 @@ use super::connect::column;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
-use tables::Table;
 
-pub use snapshot::{Exported, WHAT, end as end_read, read_only};
+pub use snapshot::{Exported, WHAT, ask, end, read_only};
 pub use tables::quoted;
 
 /// How a database is measured.
@@ -38,7 +37,9 @@ pub struct How {
     pub connections: usize,
 }
 
-/// Measures a database. Its sequences are read before anything else, since no snapshot holds them.
+/// Measures a database. Its sequences are read before anything else, since no snapshot holds them; whoever makes a copy at
+/// a snapshot of its own exports it by [`Exported::take`] and measures by [`Exported::measure`], so that the copy cannot have
+/// read them earlier.
 ///
 /// # Errors
 /// When the target is reached through a pooler, when it cannot be read, or when the snapshot to import is gone. What a role
@@ -59,7 +60,10 @@ async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> 
     };
     let id = how.snapshot.as_deref().or(exported.as_ref().map(|exported| exported.id.as_str())).unwrap_or_default();
     let first = snapshot::import(postgres, target, id).await?;
-    let sequences = sequences::read(&first).await?;
+    let sequences = match &exported {
+        Some(exported) => exported.sequences.clone(),
+        None => sequences::read(&first).await?,
+    };
     let rows = first.ask(MOMENT, &[], WHAT).await?;
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server did not say what it is"))?;
     let (at, database): (DateTime<Utc>, String) = (column(row, 0)?, column(row, 1)?);
@@ -68,7 +72,6 @@ async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> 
     if !with_rows {
         found.clear();
     }
-    snapshot::keep_from_truncation(&first, &found).await?;
 
     let batches = contents::batches(found, how.contents.then_some(form.as_str()));
     let total = batches.iter().map(|batch| batch.tables.len() as u64).sum();
@@ -97,6 +100,9 @@ async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> 
     gaps.extend(unverifiable);
 
     let mut tables: Vec<TableMeasure> = Vec::new();
+    if with_rows {
+        gaps.extend(snapshot::replaced(&own.0).await?);
+    }
     for (session, measured) in others.into_iter().chain([own]) {
         snapshot::end(postgres, session).await;
         tables.extend(measured);

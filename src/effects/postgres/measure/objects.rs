@@ -20,21 +20,22 @@ union all select 'unreadable sequence', c.oid::regclass::text
    and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))";
 
 /// Collations that order something here, with the version that was recorded and the one that the server's library has now.
-/// C and POSIX have none and need none.
+/// C and POSIX, with whatever encoding, have none and need none.
 const COLLATIONS: &str = "
 select format('%I', c.collname), c.collversion, pg_catalog.pg_collation_actual_version(c.oid)
   from pg_catalog.pg_collation c
- where c.collprovider in ('c', 'i') and c.collcollate is distinct from 'C' and c.collcollate is distinct from 'POSIX'
+ where c.collprovider in ('c', 'i') and coalesce(c.collcollate, '') !~* '^(C|POSIX)([.]|$)'
    and c.oid in (select a.attcollation from pg_catalog.pg_attribute a where a.attrelid >= 16384)
 union all ";
 
 /// The database's own collation. Servers before 15 record no version of it.
 const DATABASE: &str = "
 select 'database default', datcollversion, pg_catalog.pg_database_collation_actual_version(oid)
-  from pg_catalog.pg_database where datname = current_database() and datcollate not in ('C', 'POSIX')";
+  from pg_catalog.pg_database 
+ where datname = current_database() and (datlocprovider <> 'c' or datcollate !~* '^(C|POSIX)([.]|$)')";
 const OLD_DATABASE: &str = "
 select 'database default', null, null
-  from pg_catalog.pg_database where datname = current_database() and datcollate not in ('C', 'POSIX')";
+  from pg_catalog.pg_database where datname = current_database() and datcollate !~* '^(C|POSIX)([.]|$)'";
 
 /// Reads all objects, by kind and name, and what of them cannot be verified.
 pub async fn read(session: &Session, server: i32) -> Result<(Vec<ObjectMeasure>, Vec<Gap>), Fault> {

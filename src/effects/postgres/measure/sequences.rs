@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::connect::{Session, column};
-use super::WHAT;
 use super::tables::quoted;
+use super::{WHAT, snapshot};
 use crate::model::fault::Fault;
 use crate::model::measured::SequenceMeasure;
 
@@ -38,7 +38,7 @@ pub async fn read(session: &Session) -> Result<Vec<SequenceMeasure>, Fault> {
             let (schema, name) = (quoted(&sequence.schema), quoted(&sequence.name));
             let _ = write!(sql, "{separator}select {index}, last_value, is_called from {schema}.{name}");
         }
-        for row in session.ask(&sql, &[], WHAT).await? {
+        for row in snapshot::ask(session, &sql).await? {
             let index: i32 = column(&row, 0)?;
             if let Some(sequence) = usize::try_from(index).ok().and_then(|index| chunk.get_mut(index)) {
                 sequence.last_value = column(&row, 1)?;

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
+use tokio_postgres::Row;
+
+use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::{Postgres, faults};
-use super::Table;
+use super::{How, measure, sequences};
 use crate::model::fault::Fault;
+use crate::model::measured::{Gap, Measured, SequenceMeasure};
 
 /// What messages call the work.
 pub const WHAT: &str = "measuring";
@@ -29,6 +32,9 @@ select set_config(name, case name when 'transaction_timeout' then '0' else '10s'
 pub struct Exported {
     /// What the others import.
     pub id: String,
+    /// Where sequences stood at once after it was taken: no snapshot holds them. A copy that is made at this snapshot, later
+    /// than that, has them no further behind.
+    pub sequences: Vec<SequenceMeasure>,
     session: Session,
 }
 
@@ -41,7 +47,19 @@ impl Exported {
         let session = begin(postgres, target, None).await?;
         let rows = session.ask("select pg_export_snapshot()", &[], WHAT).await?;
         let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server exported no snapshot"))?;
-        Ok(Self { id: column(row, 0)?, session })
+        let id = column(row, 0)?;
+        Ok(Self { id, sequences: sequences::read(&session).await?, session })
+    }
+
+    /// Measures at this snapshot, while something else may be done at it.
+    ///
+    /// # Errors
+    /// Those of [`measure`].
+    pub async fn measure(&self, postgres: &Postgres, contents: bool, connections: usize) -> Result<Measured, Fault> {
+        let how = How { contents, snapshot: Some(self.id.clone()), connections };
+        let mut measured = measure(postgres, &self.session.target, &how).await?;
+        measured.sequences.clone_from(&self.sequences);
+        Ok(measured)
     }
 
     /// Ends the snapshot; sessions that imported it keep theirs.
@@ -84,19 +102,35 @@ async fn begin(postgres: &Postgres, target: &str, import: Option<&str>) -> Resul
     Ok(session)
 }
 
-/// Locks tables against what no snapshot protects from: a truncated table is empty for everyone. pg_dump does the same.
-pub async fn keep_from_truncation(session: &Session, tables: &[Table]) -> Result<(), Fault> {
-    let names: Vec<String> =
-        tables.iter().filter(|table| table.lockable()).map(|table| format!("ONLY {}", table.quoted())).collect();
-    for chunk in names.chunks(200) {
-        let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", chunk.join(", "));
-        session.client.batch_execute(&lock).await.map_err(|error| {
-            let fault = faults::of(&error, faults::Stage::Harmless, &session.what(WHAT));
-            match fault.code.as_str() {
-                "sql.53200" => fault.hinted("raise max_locks_per_transaction on that server: each table takes a lock"),
-                _ => fault,
-            }
-        })?;
-    }
-    Ok(())
+/// Asks within a savepoint that is taken back: what a transaction locks it otherwise keeps to its end, and a server has room
+/// for the locks of a few thousand tables. The three messages travel together.
+pub async fn ask(session: &Session, sql: &str) -> Result<Vec<Row>, Fault> {
+    let (begun, rows, ended) = tokio::join!(
+        session.batch("SAVEPOINT one", WHAT),
+        session.ask(sql, &[], WHAT),
+        session.batch("ROLLBACK TO one", WHAT)
+    );
+    begun?;
+    let rows = rows?;
+    ended?;
+    Ok(rows)
 }
+
+/// Tables that were truncated, rewritten or dropped after the snapshot, which it does not protect from: they have another
+/// file now than the snapshot shows.
+pub async fn replaced(session: &Session) -> Result<Vec<Gap>, Fault> {
+    let rows = session.ask(REPLACED, &[], WHAT).await?;
+    let gap = |row: &Row| {
+        let why = "it was truncated, rewritten or dropped while it was measured".to_owned();
+        Ok(Gap { kind: "replaced table".to_owned(), name: column(row, 0)?, why })
+    };
+    rows.iter().map(gap).collect()
+}
+
+/// `pg_class` is seen as of the snapshot; the function answers what is true now.
+const REPLACED: &str = "
+select n.nspname || '.' || c.relname
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relfilenode <> 0
+   and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_toast'
+   and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode";

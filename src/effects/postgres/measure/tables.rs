@@ -32,11 +32,6 @@ impl Table {
     pub fn quoted(&self) -> String {
         format!("{}.{}", quoted(&self.schema), quoted(&self.name))
     }
-
-    /// Whether the server lets it be locked: views are not.
-    pub fn lockable(&self) -> bool {
-        matches!(self.kind, TableKind::Table | TableKind::OfExtension)
-    }
 }
 
 /// A name as SQL.

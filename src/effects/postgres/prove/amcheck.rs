@@ -2,7 +2,7 @@
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::measure::{end_read, quoted, read_only};
+use super::super::measure::{end, quoted, read_only};
 use super::findings::Findings;
 use crate::model::fault::Fault;
 use crate::model::request::proving::{Amcheck, Comparison};
@@ -42,7 +42,7 @@ pub async fn check(postgres: &Postgres, request: &Amcheck) -> Result<Comparison,
     } else {
         findings.gap("extension", "amcheck", format!("it is not installed in {target}"));
     }
-    end_read(postgres, session).await;
+    end(postgres, session).await;
     let compared = format!("{checked} tables and indexes checked in {target}");
     let comparison = Comparison { compared: checked, left: target.clone(), ..Comparison::default() };
     Ok(findings.conclude(&compared, comparison))

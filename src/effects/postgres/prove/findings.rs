@@ -44,7 +44,7 @@ impl<'a> Findings<'a> {
             (true, true) => CheckVerdict::Pass,
         };
         let mut detail = String::new();
-        let parts = [("", &differences), ("could not verify ", &gaps), ("tolerated ", &tolerated)];
+        let parts = [("", &differences), ("not compared: ", &gaps), ("tolerated: ", &tolerated)];
         for (word, findings) in parts.into_iter().filter(|(_, findings)| !findings.is_empty()) {
             let shown: Vec<String> = findings.iter().take(3).map(|it| format!("{} ({})", it.name, it.what)).collect();
             let more = findings.len() - shown.len();

@@ -12,10 +12,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Postgres;
 use super::measure::{self, How, file};
-use super::{Postgres, application_name};
 use crate::effects::{Done, Ticket};
 use crate::model::action::Action;
+use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::measured::Measured;
 use crate::model::preview::{Level, Previewed};
@@ -76,8 +77,7 @@ struct Taken {
 async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result<Done, Fault> {
     let how = How { contents: request.contents, snapshot: None, connections: request.connections };
     let measured = measure::measure(postgres, &request.target, &how).await?;
-    let name = application_name(ticket).replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "-");
-    let path = postgres.world.state.join("measured").join(format!("{name}.json"));
+    let path = postgres.world.state.join("measured").join(file_name(ticket));
     let digest = file::write(&path, &measured)?;
     done(&Taken {
         measured: path,
@@ -87,6 +87,14 @@ async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result
         at: measured.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         database: measured.database,
     })
+}
+
+/// A file of its own for each attempt of each action; names of lanes may be anything.
+fn file_name(ticket: &Ticket) -> String {
+    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let key = ticket.key.to_string();
+    let shown: String = key.chars().take(60).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{run}-{shown}-a{}-{}.json", ticket.attempt, &digest::of_bytes(key.as_bytes())[..8])
 }
 
 fn done(answer: &impl Serialize) -> Result<Done, Fault> {

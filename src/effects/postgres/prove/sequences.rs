@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::measure::{WHAT, end_read, quoted, read_only};
+use super::super::measure::{WHAT, ask, end, quoted, read_only};
 use super::findings::Findings;
 use crate::model::fault::Fault;
 use crate::model::request::proving::{Comparison, SequencesAhead};
@@ -36,7 +36,7 @@ pub async fn ahead(postgres: &Postgres, request: &SequencesAhead) -> Result<Comp
     for chunk in fed.chunks(50) {
         look(&session, chunk, &mut findings).await?;
     }
-    end_read(postgres, session).await;
+    end(postgres, session).await;
     let alone = if alone > 0 { format!("; {alone} more fill no column") } else { String::new() };
     let compared = format!("{} columns filled by sequences in {}{alone}", fed.len(), request.target);
     let comparison = Comparison { compared: fed.len() as u64, left: request.target.clone(), ..Comparison::default() };
@@ -89,7 +89,7 @@ async fn look(session: &Session, fed: &[Fed], findings: &mut Findings<'_>) -> Re
             qualified(&it.sequence)
         );
     }
-    for row in session.ask(&sql, &[], WHAT).await? {
+    for row in ask(session, &sql).await? {
         let (index, last, called): (i32, i64, bool) = (column(&row, 0)?, column(&row, 1)?, column(&row, 2)?);
         let Some(it) = usize::try_from(index).ok().and_then(|index| fed.get(index)) else { continue };
         let Some(furthest) = column::<Option<String>>(&row, 3)? else { continue };
