@@ -288,3 +288,20 @@ fn a_role_that_may_only_create_databases_and_read_will_do() {
         said.err
     );
 }
+
+#[test]
+fn a_dump_of_another_database_restores_and_is_noticed() {
+    let (app, other) = (application("right"), application("wrong"));
+    other.sql("update issues set body = 'y' where id = 300");
+    let project = project(&app);
+    dump_by_hand(&other, &project.path().join("wrong.dump"), &["-Fc"]);
+    let steps = r#"
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("restore", || pg::restore(done.scratch, pg::artefact("wrong.dump")));
+        step("verify", || check::same_rows(params.app, done.scratch, #{ contents: true }));
+    "#;
+    runbook(&project, "wrong", steps);
+    let said = project.run(&["run", "wrong"]).with_code(3);
+    assert!(said.err.contains("public.issues"), "{}", said.err);
+    assert!(made("_wrong_1_").is_empty());
+}
