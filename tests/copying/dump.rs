@@ -73,6 +73,8 @@ fn a_kept_copy_is_the_same_database() {
         COPY.replace(".cleanup(|made| pg::drop_scratch(made))", "").replace(".cleanup(|made| pg::drop_dump(made))", "");
     runbook(&project, "kept", &kept);
     project.run(&["run", "kept"]).with_code(0);
+    // A copy takes no part in replication.
+    app.sql("drop publication everything");
     let name = made("_kept_1_").pop().expect("the copy");
     assert_eq!(scratch_server().open(&name).dump(), app.dump());
     scratch_server().open("postgres").sql(&format!("drop database {name}"));
@@ -259,4 +261,47 @@ fn rows_counted_while_somebody_writes_are_exactly_those_of_the_dump_and_a_lost_o
     let _ = writer.kill();
     let _ = writer.wait();
     assert!(made("_whole_1_").is_empty() && made("_broken_1_").is_empty());
+}
+
+#[test]
+fn a_role_that_may_only_create_databases_and_read_will_do() {
+    let app = application("unprivileged");
+    let role = |server: &Database| {
+        // Other tests may have made it.
+        let _ = server.try_sql("create role copier login createdb password 'copier-password'");
+        server.sql("grant pg_read_all_data to copier; alter role copier createdb; grant execute on function pg_control_system(), pg_control_checkpoint() to copier");
+        let address = server.url.split_once('@').expect("an address").1;
+        Database { name: server.name.clone(), url: format!("postgresql://copier:copier-password@{address}") }
+    };
+    app.sql("select lo_unlink(oid) from pg_largeobject_metadata");
+    let server = scratch_server().open("postgres");
+    let project = super::project_on(&role(&app), &role(&server));
+    runbook(&project, "plain", COPY);
+    project.run(&["run", "plain"]).with_code(0);
+    assert!(made("_plain_1_").is_empty());
+    server.sql("alter role copier nocreatedb");
+    let said = project.run(&["plan", "plain"]);
+    assert!(
+        said.out.contains("may not create databases") || said.err.contains("may not create databases"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+}
+
+#[test]
+fn a_dump_of_another_database_restores_and_is_noticed() {
+    let (app, other) = (application("right"), application("wrong"));
+    other.sql("update issues set body = 'y' where id = 300");
+    let project = project(&app);
+    dump_by_hand(&other, &project.path().join("wrong.dump"), &["-Fc"]);
+    let steps = r#"
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("restore", || pg::restore(done.scratch, pg::artefact("wrong.dump")));
+        step("verify", || check::same_rows(params.app, done.scratch, #{ contents: true }));
+    "#;
+    runbook(&project, "wrong", steps);
+    let said = project.run(&["run", "wrong"]).with_code(3);
+    assert!(said.err.contains("public.issues"), "{}", said.err);
+    assert!(made("_wrong_1_").is_empty());
 }

@@ -13,7 +13,7 @@ use crate::support::{Cluster, Database};
 /// The server on which scratch databases are made; the suite's shared one has the sources.
 pub fn scratch_server() -> &'static Cluster {
     static SERVER: OnceLock<Cluster> = OnceLock::new();
-    SERVER.get_or_init(|| Cluster::start(&["fsync=off"]))
+    SERVER.get_or_init(|| Cluster::start(&["fsync=off", "autovacuum_naptime=1s"]))
 }
 
 /// A project with the targets `app`, this database, and `server`, where copies are made.

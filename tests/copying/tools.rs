@@ -80,3 +80,31 @@ fn a_disk_without_room_is_refused_before_and_named_when_it_fills_in_the_middle()
     assert!(said.err.contains("No space left on device"), "{}", said.err);
     assert!(said.err.contains("make room"), "{}", said.err);
 }
+
+#[test]
+fn a_warning_that_lost_something_is_a_failure_although_the_program_says_that_all_is_well() {
+    let project = project(&application("lossy"));
+    runbook(
+        &project,
+        "lossy",
+        r#"
+        step("dump", || pg::dump(params.app)).cleanup(|made| pg::drop_dump(made));
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("restore", || pg::restore(done.scratch, done.dump));
+        "#,
+    );
+    let real = "for real in /usr/lib/postgresql/*/bin/pg_restore; do :; done; \"$real\" \"$@\" || exit $?";
+    let lossy = project.file(
+        "bin/pg_restore",
+        &format!("#!/bin/sh\n{real}\ncase \"$*\" in *--dbname*) echo 'pg_restore: warning: one thing was left out' >&2;; esac\n"),
+    );
+    std::fs::set_permissions(&lossy, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let path = format!("{}:/usr/bin:/bin", project.path().join("bin").display());
+    let mut command = project.command(&["run", "lossy"]);
+    let said = command.env("PATH", path).output().map(Said::from).expect("it runs").with_code(1);
+    assert!(
+        said.err.contains("pg_restore left something out: pg_restore: warning: one thing was left out"),
+        "{}",
+        said.err
+    );
+}

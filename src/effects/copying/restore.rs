@@ -19,10 +19,10 @@ use crate::model::fault::Fault;
 use crate::model::request::Request;
 use crate::model::request::copying::{PgRestore, Seal};
 
-/// Arguments of every restore. A copy that subscribes would take changes away from the publisher of its source, and its
-/// server need not have the source's disks.
-pub const PLAIN: [&str; 5] =
-    ["--no-owner", "--no-privileges", "--no-subscriptions", "--no-tablespaces", "--exit-on-error"];
+/// Arguments of every restore. A copy takes no part in replication: it would take changes away from the publisher of its
+/// source, and publishing needs rights that a role for copies should not have. Its server need not have the source's disks.
+pub const PLAIN: [&str; 6] =
+    ["--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions", "--no-tablespaces", "--exit-on-error"];
 
 /// The database is the run's own and is begun anew after any mishap: nothing in it need survive one before the end.
 const SETTINGS: [(&str, &str); 2] = [("synchronous_commit", "off"), ("maintenance_work_mem", "256MB")];

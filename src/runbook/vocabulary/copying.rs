@@ -70,7 +70,7 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "pg::restore",
             signature: "pg::restore(made, dump, #{ jobs }) -> #{ database, tables, warnings, tool }",
-            summary: "Restores a dump by pg_restore into a database that this run made, and only there. The dump must still be what it was when it was described. Any error, and any warning that lost something, is a failure. Done again, it begins with an empty database.",
+            summary: "Restores a dump by pg_restore into a database that this run made, and only there. The dump must still be what it was when it was described. Owners, privileges, tablespaces, publications and subscriptions are left out; any error, and any warning that lost something, is a failure. Done again, it begins with an empty database.",
             params: &[
                 param("made", "what pg::scratch answered"),
                 param("dump", "what pg::dump, pg::artefact or pg::sabotage answered"),
