@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Copying;
 use super::folder;
+use super::judge;
 use super::listing;
 use super::progress::{Progress, losses, size};
 use super::tools::{self, Job, Tool};
@@ -209,7 +210,7 @@ async fn fill(
                 _ = look.tick() => progress.bytes(folder::bytes(&data)),
             }
         };
-        tools::judge(copying, tool, &finished, &progress)
+        judge::judge(copying, tool, &finished, &progress)
     };
     let measured = match tokio::try_join!(dumping, measured(copying, request, &exported.id)) {
         Ok(((), measured)) => measured,

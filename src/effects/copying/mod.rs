@@ -6,6 +6,7 @@
 mod artefact;
 mod dump;
 mod folder;
+mod judge;
 mod listing;
 mod progress;
 mod restore;

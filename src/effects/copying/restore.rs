@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::Copying;
 use super::folder;
+use super::judge;
 use super::listing::{self, Listing};
 use super::progress::{Progress, losses};
 use super::tools::{self, Job};
@@ -75,7 +76,7 @@ pub async fn perform(
     stamp.filled = true;
     made::mark(&session, name, &stamp, word).await?;
     let finished = waiting.run(&progress).await;
-    tools::judge(copying, &tool, &finished, &progress)?;
+    judge::judge(copying, &tool, &finished, &progress)?;
     let (lost, warnings) = losses(&progress.said());
     if !lost.is_empty() {
         let message = format!("pg_restore left something out: {}", lost[0]);
