@@ -212,7 +212,7 @@ async fn fill(
         };
         judge::judge(copying, tool, &finished, &progress)
     };
-    let measured = match tokio::try_join!(dumping, measured(copying, request, &exported.id)) {
+    let measured = match tokio::try_join!(dumping, measured(copying, request, &exported)) {
         Ok(((), measured)) => measured,
         Err(fault) => {
             // The other half may still be at work; a failed attempt leaves nothing behind that is.
@@ -251,11 +251,14 @@ async fn fill(
 }
 
 /// Counts and hashes every row at the snapshot while the dump goes on.
-async fn measured(copying: &Copying<'_>, request: &PgDump, snapshot: &str) -> Result<Option<Measured>, Fault> {
+async fn measured(
+    copying: &Copying<'_>,
+    request: &PgDump,
+    exported: &Exported,
+) -> Result<Option<Measured>, Fault> {
     if !request.count {
         return Ok(None);
     }
-    let connections = usize::try_from(request.jobs).unwrap_or(1);
-    let how = How { contents: true, snapshot: Some(snapshot.to_owned()), connections };
-    measure::measure(copying.postgres, &request.target, &how).await.map(Some)
+    let how = How { contents: true, connections: usize::try_from(request.jobs).unwrap_or(1) };
+    exported.measure(copying.postgres, &how).await.map(Some)
 }

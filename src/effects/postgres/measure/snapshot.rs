@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::{How, measure, sequences};
+use super::{How, read, sequences};
 use crate::model::fault::Fault;
 use crate::model::measured::{Gap, Measured, SequenceMeasure};
 
@@ -34,7 +34,7 @@ pub struct Exported {
     pub id: String,
     /// Where sequences stood at once after it was taken: no snapshot holds them. A copy that is made at this snapshot, later
     /// than that, has them no further behind.
-    pub sequences: Vec<SequenceMeasure>,
+    pub(super) sequences: Vec<SequenceMeasure>,
     session: Session,
 }
 
@@ -54,23 +54,25 @@ impl Exported {
     /// Measures at this snapshot, while something else may be done at it.
     ///
     /// # Errors
-    /// Those of [`measure`].
-    pub async fn measure(&self, postgres: &Postgres, contents: bool, connections: usize) -> Result<Measured, Fault> {
-        let how = How { contents, snapshot: Some(self.id.clone()), connections };
-        let mut measured = measure(postgres, &self.session.target, &how).await?;
-        measured.sequences.clone_from(&self.sequences);
-        Ok(measured)
+    /// Those of [`super::measure`], and that of a snapshot whose session has ended.
+    pub async fn measure(&self, postgres: &Postgres, how: &How) -> Result<Measured, Fault> {
+        read(postgres, self, Some(how)).await
+    }
+
+    /// The target that it is of.
+    pub fn target(&self) -> &str {
+        &self.session.target
+    }
+
+    /// A session that sees what this snapshot shows.
+    pub async fn import(&self, postgres: &Postgres) -> Result<Session, Fault> {
+        begin(postgres, self.target(), Some(&self.id)).await
     }
 
     /// Ends the snapshot; sessions that imported it keep theirs.
     pub async fn release(self, postgres: &Postgres) {
         end(postgres, self.session).await;
     }
-}
-
-/// A session that sees what the exported snapshot `id` shows.
-pub async fn import(postgres: &Postgres, target: &str, id: &str) -> Result<Session, Fault> {
-    begin(postgres, target, Some(id)).await
 }
 
 /// A session that sees one moment of its own, with the same settings.

@@ -40,7 +40,7 @@ async fn prove(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<
         Measure::WORD => take(postgres, &Measure::of(action)?, ticket).await,
         SameRows::WORD => {
             let request = SameRows::of(action)?;
-            let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+            let how = How { contents: request.contents, connections: request.connections };
             done(&match sides(postgres, &request.left, &request.right, Some(&how)).await? {
                 Sides::Both(left, right) => rows::compare(&request, &left, &right),
                 Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
@@ -83,7 +83,7 @@ struct Taken {
 }
 
 async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result<Done, Fault> {
-    let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+    let how = How { contents: request.contents, connections: request.connections };
     let measured = measure::measure(postgres, &request.target, &how).await?;
     let path = postgres.world.state.join("measured").join(file_name(ticket));
     let digest = file::write(&path, &measured)?;
