@@ -24,7 +24,6 @@ use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
 
 pub use snapshot::{Exported, WHAT, ask, end, read_only};
-pub use tables::quoted;
 
 /// How a database is measured.
 #[derive(Clone, Debug)]
@@ -86,8 +85,8 @@ async fn read(postgres: &Postgres, exported: &Exported, how: Option<&How>) -> Re
         }
     };
     let connections = how.map_or(1, |how| how.connections);
-    let others = (1..connections.clamp(1, batches.len().max(1)))
-        .map(|_| async { work(exported.import(postgres).await?).await });
+    let others =
+        (1..connections.clamp(1, batches.len().max(1))).map(|_| async { work(exported.import(postgres).await?).await });
     let own = async {
         let objects = objects::read(&first, server).await?;
         Ok::<_, Fault>((objects, work(first).await?))

@@ -6,6 +6,7 @@ use tokio_postgres::Row;
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
+use super::super::quote;
 use super::{How, read, sequences};
 use crate::model::fault::Fault;
 use crate::model::measured::{Gap, Measured, SequenceMeasure};
@@ -92,7 +93,7 @@ async fn begin(postgres: &Postgres, target: &str, import: Option<&str>) -> Resul
     session.require_direct("a snapshot is shared by sessions of one's own")?;
     let mut sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ".to_owned();
     if let Some(id) = import {
-        let _ = write!(sql, "SET TRANSACTION SNAPSHOT '{}'; ", id.replace('\'', "''"));
+        let _ = write!(sql, "SET TRANSACTION SNAPSHOT {}; ", quote::literal(id));
     }
     sql.push_str(SETTINGS);
     session.batch(&sql, WHAT).await.map_err(|fault| match (import, fault.code.as_str()) {
