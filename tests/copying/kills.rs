@@ -1,7 +1,7 @@
 //! Killed at any instant, a copy is carried on or given up, and nothing of it is left: no database, no dump, no process.
 
 use super::dump::{application, dumps};
-use super::{made, project, runbook, scratch_server};
+use super::{made, project, runbook};
 use crate::program::project::Project;
 use crate::support::{Cluster, Database, wait_until};
 
@@ -9,8 +9,6 @@ const STEPS: &str = r#"
 step("dump", || pg::dump(params.app, #{ jobs: 2, compress: "none" })).cleanup(|made| pg::drop_dump(made));
 step("scratch", || pg::scratch(params.server, #{ like: params.app })).cleanup(|made| pg::drop_scratch(made));
 step("restore", || pg::restore(done.scratch, done.dump, #{ jobs: 2 }));
-step("tool", || command::run(["sh", "-c", "psql \"$URL\" -qc 'create table if not exists migrated ()'"],
-    #{ env: #{ URL: pg::url(done.scratch) }, repeatable: true }));
 step("verify", || gate::that("rows", sql::value(done.scratch, "select count(*) from issues") == 300, ""));
 "#;
 
@@ -70,7 +68,7 @@ fn programs_that_outlive_their_engine_and_its_supervisor_are_ended_before_anythi
     runbook(&project, "orphans", STEPS);
     let mut child =
         project.command(&["run", "orphans"]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
-    let server = scratch_server().open("postgres");
+    let server = Cluster::second().open("postgres");
     wait_until("the restore is at work", || sessions(&server, "orphans-1 restore#1") != "0");
     // The supervisor first: nobody ends the program with it.
     let restoring = children(child.id());
