@@ -151,3 +151,24 @@ fn a_restore_that_was_cut_off_between_two_databases_begins_anew() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(made("_between_").is_empty());
 }
+
+#[test]
+fn a_drop_that_was_cut_off_between_two_databases_is_done_again() {
+    let app = Cluster::shared().database("twice");
+    let project = project(&app);
+    let server = Cluster::second().open("postgres");
+    // A successor that was killed before it got its stamp. It resists, which cuts the drop off.
+    let steps = format!(
+        r#"
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("cut", || command::run(["sh", "-c", `psql '{}' -qc 'create database ${{done.scratch.split(":")[1]}}_n is_template true'`], #{{ repeatable: true }}));
+        "#,
+        server.url
+    );
+    runbook(&project, "twice", &steps);
+    project.run(&["run", "twice"]).with_code(1).saying("template database");
+    let successor = made("_twice_").pop().expect("the successor");
+    server.sql(&format!("alter database {successor} is_template false"));
+    project.run(&["resume"]).with_code(0);
+    assert!(made("_twice_").is_empty());
+}

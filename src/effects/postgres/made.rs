@@ -136,10 +136,11 @@ pub async fn mark(session: &Session, name: &str, stamp: &Stamp, word: &str) -> R
         .await
 }
 
-/// Drops a database whoever is connected to it, and the successor that it may have.
+/// Drops a database whoever is connected to it, and before it the successor that it may have: one that was not stamped yet
+/// is known by the other alone.
 pub async fn drop(session: &Session, name: &str, word: &str) -> Result<(), Fault> {
-    drop_one(session, name, word).await?;
-    drop_one(session, &format!("{name}{NEXT}"), word).await
+    drop_one(session, &format!("{name}{NEXT}"), word).await?;
+    drop_one(session, name, word).await
 }
 
 async fn drop_one(session: &Session, name: &str, word: &str) -> Result<(), Fault> {
