@@ -23,7 +23,7 @@ use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
 
-pub use snapshot::{Exported, WHAT, ask, end, read_only};
+pub use snapshot::{Exported, SETTINGS, WHAT, ask, end, read_only};
 
 /// How a database is measured.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ const APPLICATION: &str = "runsheet measure";
 /// For the length of a transaction. Time limits would end a snapshot that waits for others to finish; the rest decides what
 /// text a value has, or which rows a role sees: with `row_security` off a policy is an error instead of a filter. Newer servers
 /// also limit transactions, and notice while they compute that their client has died.
-const SETTINGS: &str = "
+pub const SETTINGS: &str = "
 SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL lc_monetary = 'C'; SET LOCAL xmlbinary = 'base64';
 SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL TimeZone = 'UTC';

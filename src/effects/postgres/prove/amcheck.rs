@@ -2,7 +2,7 @@
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::measure::{end, read_only};
+use super::super::measure::{SETTINGS, end, read_only};
 use super::super::quote;
 use super::findings::Findings;
 use crate::model::fault::Fault;
@@ -31,7 +31,7 @@ pub async fn check(postgres: &Postgres, request: &Amcheck) -> Result<Comparison,
     let mut schema = extension(&session).await?;
     if schema.is_none() && made_by_a_run && !session.standby {
         // Taken back with the transaction: what is proved must not be changed by proving it.
-        session.batch("ROLLBACK; BEGIN; SET LOCAL search_path = ''", WHAT).await?;
+        session.batch(&format!("ROLLBACK; BEGIN; {SETTINGS}"), WHAT).await?;
         schema = match session.batch("CREATE EXTENSION amcheck SCHEMA public", WHAT).await {
             Ok(()) => extension(&session).await?,
             Err(_) => None,
