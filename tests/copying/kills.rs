@@ -86,6 +86,7 @@ fn programs_that_outlive_their_engine_and_its_supervisor_are_ended_before_anythi
     assert_eq!(again.code, 0, "{}", again.err);
     assert_eq!(sessions(&server, "orphans-1 restore#1"), "0");
     nothing_is_left(&project, "orphans", "resumed");
+    assert!(dumps(&project).is_empty(), "what the first attempt said is of no use any more");
     assert_eq!(
         Cluster::shared()
             .open("postgres")
