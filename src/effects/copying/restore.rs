@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 2] = [("synchronous_commit", "off"), ("maintenanc
 
 /// Restores once.
 ///
-/// Faults: `scratch.not-ours`, `target.not-made`, `dump.gone`, `artefact.changed`, `artefact.broken`, `extension.missing`,
+/// Faults: `scratch.not-ours`, `scratch.gone`, `target.not-made`, `dump.gone`, `artefact.changed`, `artefact.broken`, `extension.missing`,
 /// `restore.lost`, `restore.failed`, `tool.missing`, `tool.old`, `disk.full`.
 pub async fn perform(
     copying: &Copying<'_>,
