@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::journal::entry::{Record, RunState, StepEnd};
 use crate::journal::store::{Journal, JournalError, RunSummary};
+use crate::model::figures::millis;
 use crate::model::ids::{Phase, RunId};
 use crate::model::verdict::Verdict;
 
@@ -32,8 +33,7 @@ pub struct EarlierLine {
 impl EarlierLine {
     /// `backup 12.0 s, restore 20.3 s`.
     pub(super) fn steps(&self) -> String {
-        let shown: Vec<String> =
-            self.steps.iter().map(|(step, ms)| format!("{step} {}", super::wording::span(*ms))).collect();
+        let shown: Vec<String> = self.steps.iter().map(|(step, ms)| format!("{step} {}", millis(*ms))).collect();
         shown.join(", ")
     }
 }

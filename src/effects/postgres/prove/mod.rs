@@ -21,7 +21,7 @@ use crate::model::fault::Fault;
 use crate::model::measured::Measured;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::proving::{Amcheck, Comparison, Measure, SameObjects, SameRows, SequencesAhead, Side};
+use crate::model::request::proving::{Amcheck, Measure, SameObjects, SameRows, SequencesAhead, Side};
 use crate::model::scan;
 
 /// The words performed here. After a crash each is simply performed again.
@@ -157,24 +157,5 @@ fn label(side: &Side, measured: &Measured) -> String {
     match side {
         Side::Target(name) => name.clone(),
         _ => format!("{} as of {}", measured.database, measured.at.format("%Y-%m-%d %H:%M:%S UTC")),
-    }
-}
-
-impl Default for Comparison {
-    fn default() -> Self {
-        Self {
-            verdict: crate::model::verdict::CheckVerdict::CouldNotVerify,
-            detail: String::new(),
-            left: String::new(),
-            right: String::new(),
-            compared: 0,
-            left_rows: 0,
-            right_rows: 0,
-            differences: Vec::new(),
-            gaps: Vec::new(),
-            tolerated: Vec::new(),
-            tables: Vec::new(),
-            left_out: 0,
-        }
     }
 }
