@@ -1,5 +1,7 @@
 //! Earlier runs of the same runbook: when it last passed, and how long it usually takes.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -72,8 +74,9 @@ pub(super) fn earlier(journal: &dyn Journal, of: &RunSummary) -> Result<Vec<Earl
 
 /// The longest steps, in the order in which they ran.
 fn longest(steps: Vec<(String, u64)>) -> Vec<(String, u64)> {
-    let mut times: Vec<u64> = steps.iter().map(|(_, ms)| *ms).collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
-    let least = times.get(STEPS - 1).copied().unwrap_or(0);
-    steps.into_iter().filter(|(_, ms)| *ms >= least).take(STEPS).collect()
+    let mut ranked: Vec<(usize, (String, u64))> = steps.into_iter().enumerate().collect();
+    ranked.sort_by_key(|(_, (_, ms))| Reverse(*ms));
+    ranked.truncate(STEPS);
+    ranked.sort_by_key(|(place, _)| *place);
+    ranked.into_iter().map(|(_, step)| step).collect()
 }
