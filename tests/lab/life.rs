@@ -116,7 +116,12 @@ fn a_lab_that_stopped_is_started_again_with_all_that_is_in_it() {
     // A port that was taken meanwhile is left to whom has it.
     kill("source", Signal::KILL);
     let port = u16::try_from(before["source"]["port"].as_u64().expect("a port")).expect("a port");
-    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port");
+    // What the killed server had begun may hold it a moment longer.
+    let mut taken = None;
+    wait_until("the port is free", || {
+        taken = std::net::TcpListener::bind(("127.0.0.1", port)).ok();
+        taken.is_some()
+    });
     lab.run(&["up"]).with_code(0);
     assert_ne!(lab.status()["source"]["port"], before["source"]["port"]);
     assert_eq!(lab.app().sql(COUNTS), SMALL);
