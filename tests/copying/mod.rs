@@ -2,6 +2,7 @@
 
 mod dump;
 mod kills;
+mod locked;
 mod scratch;
 mod tools;
 

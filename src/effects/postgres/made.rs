@@ -10,7 +10,7 @@ use super::connect::{Session, column};
 use super::faults::{self, Stage};
 use super::quote;
 use super::stamp::Stamp;
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultClass};
 
 /// Begins the name of every database that a run makes.
 pub const PREFIX: &str = "runsheet_";
@@ -108,7 +108,8 @@ pub async fn create(
     send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quote::name(name)), word).await
 }
 
-/// Makes a stamped database that takes no connections yet.
+/// Makes a stamped database that takes no connections yet. One that is made and could not be stamped is nobody's, so that
+/// the fault is then *unknown*: whoever is asked what became of it knows the name, and drops it.
 async fn begin(
     session: &Session,
     name: &str,
@@ -126,8 +127,9 @@ async fn begin(
         }
         _ => fault,
     })?;
-    mark(session, name, stamp, word).await?;
-    send(session, &format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), word).await
+    let begun = |fault: Fault| Fault { class: FaultClass::Unknown, ..fault };
+    mark(session, name, stamp, word).await.map_err(begun)?;
+    send(session, &format!("REVOKE ALL ON DATABASE {quoted} FROM PUBLIC"), word).await.map_err(begun)
 }
 
 /// Writes a stamp on a database.
