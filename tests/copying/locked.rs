@@ -2,7 +2,8 @@
 
 use std::process::Stdio;
 
-use super::{made, project_on, runbook};
+use super::dump::application;
+use super::{made, project, project_on, runbook};
 use crate::support::{Cluster, Database, wait_until};
 
 /// Keeps databases on the second server from being stamped and dropped, until it is released.
@@ -54,4 +55,32 @@ fn a_scratch_database_that_could_not_be_stamped_is_dropped_and_made_anew() {
     lock.release();
     assert_eq!(run.wait().expect("it ends").code(), Some(0));
     assert!(made("_unstamped_").is_empty());
+}
+
+#[test]
+fn the_session_of_a_killed_engine_is_ended_before_its_restore_is_done_again() {
+    let project = project(&application("outlived"));
+    let steps = format!(
+        r#"
+        step("dump", || pg::dump(params.app)).cleanup(|made| pg::drop_dump(made));
+        {SCRATCH}
+        step("pause", || command::run(["sh", "-c", "touch ready; while [ ! -e go ]; do sleep 0.02; done"], #{{ repeatable: true }}));
+        step("restore", || pg::restore(done.scratch, done.dump));
+        "#
+    );
+    runbook(&project, "outlived", &steps);
+    let mut run = project.command(&["run", "outlived"]).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_until("it pauses", || project.path().join("ready").exists());
+    let lock = Lock::take("outlived");
+    project.file("go", "");
+    let first = "application_name like 'runsheet outlived-1 restore#1 a1%'";
+    wait_until("the engine's session waits", || lock.sessions(&format!("{first} and wait_event_type = 'Lock'")) == 1);
+    run.kill().expect("a kill");
+    run.wait().expect("it ends");
+    assert_eq!(lock.sessions(first), 1, "the session lives on");
+    let mut again = project.command(&["resume"]).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_until("the session is ended", || lock.sessions(first) == 0);
+    lock.release();
+    assert_eq!(again.wait().expect("it ends").code(), Some(0));
+    assert!(made("_outlived_").is_empty());
 }

@@ -13,7 +13,7 @@ use super::listing::{self, Listing};
 use super::progress::{Progress, losses};
 use super::tools::{self, Job};
 use crate::effects::postgres::connect::{Session, column};
-use crate::effects::postgres::{application_name, made, scratch};
+use crate::effects::postgres::{made, scratch};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
@@ -42,7 +42,8 @@ pub async fn perform(
     let (server, name) = scratch::parts(&request.database)?;
     let archive = copying.world.project.join(&request.archive);
     unchanged(&archive, &request.seal).await?;
-    let session = copying.postgres.session(server, &application_name(ticket)).await?;
+    // Called like the program's own sessions, with which it is ended when it outlives this process.
+    let session = copying.postgres.session(server, &tools::application(ticket)).await?;
     session.require_writable()?;
     let found = made::find_either(&session, name, word).await?.ok_or_else(|| made::gone(name))?;
     scratch::require_ours(&found, ticket)?;

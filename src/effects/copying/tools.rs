@@ -159,7 +159,7 @@ pub async fn prepare(
 }
 
 /// What the sessions of an action's programs are called: unique to the run, also beside runs of other projects.
-fn application(ticket: &Ticket) -> String {
+pub fn application(ticket: &Ticket) -> String {
     let name = application_name(ticket);
     let end = (0..=name.len().min(54)).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
     let stamp = &ticket.origin.stamp;
