@@ -65,6 +65,17 @@ fn rows_that_are_too_old_or_too_few_turn_it_red() {
 }
 
 #[test]
+fn queries_of_the_application_must_answer_on_the_copy_and_can_only_read() {
+    let world = World::new();
+    world.drill(&["smoke=select greeting(name) from users limit 3"]).with_code(0).saying("3 rows");
+    world.drill(&["smoke=select * from users where id = 0"]).with_code(3).saying("where id = 0");
+    world.drill(&["smoke=select lost(1)"]).with_code(3).saying("function lost(integer) does not exist");
+    let said = world.drill(&["smoke=delete from users"]);
+    assert!([1, 3].contains(&said.code) && said.err.contains("is not a read"), "{}: {}", said.code, said.err);
+    world.nothing_is_left();
+}
+
+#[test]
 fn migrations_run_on_the_copy_after_it_was_proved_and_never_on_the_source() {
     let world = World::new();
     let script = world.project.file("migrate.sh", "psql -X -v ON_ERROR_STOP=1 -c \"$1\" \"$DATABASE_URL\"");
