@@ -73,8 +73,7 @@ fn a_lab_whose_making_or_removal_was_killed_is_made_anew_by_the_next_up() {
     };
     let mut left = Vec::new();
     // What is waited for, before the kill: the book, files half made, a server, tables to which rows are added.
-    for sign in ["", "source/PG_VERSION", "source/postmaster.pid", "source/pg_wal/archive_status", "source/base/16385"]
-    {
+    for sign in ["", "source/PG_VERSION", "source/postmaster.pid", "source/base/16385"] {
         let mut up = lab.command(&["up", "--small"]).spawn().expect("the program runs");
         wait_until(sign, || servers().is_some_and(|servers| !left.contains(&servers) && servers.join(sign).exists()));
         kill_process(Pid::from_child(&up), Signal::KILL).expect("a kill");
