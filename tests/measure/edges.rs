@@ -254,8 +254,10 @@ async fn files_of_tables_and_indexes_are_checked() {
 async fn a_database_that_a_run_made_is_lent_the_extension_for_the_check() {
     let database = Cluster::shared().database("lent");
     database.sql("create table t as select i as a from generate_series(1, 1000) i; create index on t (a)");
-    let effects = Effects::new(world([target("server:made", &database.url)]));
-    let request = Amcheck { target: "server:made".into(), accept: Vec::new() };
+    let stamp = r#"{"runsheet":"drill-1","stamp":"1f2e","host":"ops-1","operator":"ada","at":"2026-01-01T00:00:00Z"}"#;
+    database.sql(&format!("comment on database {} is '{stamp}'", database.name));
+    let effects = Effects::new(world([target("server", &Cluster::shared().open("postgres").url)]));
+    let request = Amcheck { target: format!("server:{}", database.name), accept: Vec::new() };
     passes(&ask(&effects, &request).await.unwrap());
     assert_eq!(database.sql("select count(*) from pg_extension where extname = 'amcheck'"), "0");
     database.sql("update pg_index set indisvalid = false where indexrelid = 't_a_idx'::regclass");
