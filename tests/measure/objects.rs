@@ -105,6 +105,7 @@ fn request() -> SameObjects {
         left: Side::Target("left".into()),
         right: Side::Target("right".into()),
         grants: false,
+        older: false,
         accept: Vec::new(),
     }
 }
