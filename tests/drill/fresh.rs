@@ -76,6 +76,17 @@ fn a_slip_in_the_parameters_is_told_before_anything_is_dumped() {
 }
 
 #[test]
+fn queries_of_the_application_must_answer_on_the_copy_and_can_only_read() {
+    let world = World::new();
+    world.drill(&["smoke=select greeting(name) from users limit 3"]).with_code(0).saying("3 rows");
+    world.drill(&["smoke=select * from users where id = 0"]).with_code(3).saying("where id = 0");
+    world.drill(&["smoke=select lost(1)"]).with_code(3).saying("function lost(integer) does not exist");
+    let said = world.drill(&["smoke=delete from users"]);
+    assert!([1, 3].contains(&said.code) && said.err.contains("is not a read"), "{}: {}", said.code, said.err);
+    world.nothing_is_left();
+}
+
+#[test]
 fn a_role_that_may_not_read_everything_is_told_what_it_lacks() {
     let world = World::new();
     let role = format!("reader_{}", world.source.name);
