@@ -4,10 +4,12 @@
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
 pub mod copying;
+pub mod files;
 pub mod local;
 pub mod notify;
 pub mod postgres;
 pub mod process;
+pub mod programs;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::chain::Link;
 use super::store::{Journal, JournalError, RawEntry};
 use crate::model::digest;
+use crate::model::figures::count;
 use crate::model::ids::RunId;
 
 /// Entries read at a time.
@@ -131,14 +132,6 @@ impl Audit {
                 count(*uncovered, "entry")
             ),
         }
-    }
-}
-
-fn count(number: u64, what: &str) -> String {
-    match (number, what) {
-        (1, _) => format!("1 {what}"),
-        (_, "entry") => format!("{number} entries"),
-        _ => format!("{number} {what}s"),
     }
 }
 

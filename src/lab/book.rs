@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::user::ServerUser;
 use super::{SCRATCH, SOURCE, failed};
+use crate::effects::files;
 use crate::model::fault::Fault;
 
 /// Version of the book's form.
@@ -181,13 +182,7 @@ fn remove_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Writes data as a file that is there whole or not at all, also after a power loss.
 pub fn write_whole(path: &Path, data: &impl Serialize) -> Result<(), Fault> {
-    let draft = path.with_extension("json.new");
     let text = serde_json::to_string_pretty(data).unwrap_or_default();
-    let written =
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, path)
-        });
-    written.map_err(|error| failed(format_args!("{} cannot be written", path.display()), &error))
+    files::write_whole(path, text.as_bytes())
+        .map_err(|error| failed(format_args!("{} cannot be written", path.display()), &error))
 }

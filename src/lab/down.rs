@@ -10,7 +10,8 @@ use super::{Place, failed, up, writer};
 use crate::model::fault::Fault;
 
 /// Files of a lab beside its book and its servers' folder.
-const FILES: [&str; 6] = ["source.log", "scratch.log", "writer.log", "writer.json", "writer.lock", "lab.json.new"];
+const FILES: [&str; 7] =
+    ["source.log", "scratch.log", "writer.log", "writer.json", "writer.json.new", "writer.lock", "lab.json.new"];
 
 /// What became of a lab.
 #[derive(Clone, Debug, PartialEq, Eq)]

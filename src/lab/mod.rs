@@ -34,7 +34,7 @@ pub const SCRATCH: &str = "scratch";
 
 /// Where a lab lies and what it needs of its surroundings.
 pub struct Place {
-    /// The lab's own folder; its parent must be there.
+    /// The lab's own folder.
     pub folder: PathBuf,
     /// Where the servers' files lie when the servers run as another user, who cannot enter the folder.
     pub elsewhere: PathBuf,

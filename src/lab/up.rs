@@ -1,8 +1,5 @@
 //! Making a lab, finishing one that was begun, starting one that was stopped.
 
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,9 +10,10 @@ use super::cluster::Cluster;
 use super::down::clear;
 use super::load::{Load, both};
 use super::lock::Lock;
-use super::programs::{DEBIAN, Programs};
+use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Lab, Place, SCRATCH, SOURCE, failed, state, writer};
+use crate::effects::{files, programs};
 use crate::model::digest;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
@@ -47,14 +45,10 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
         let (least, most) = (ROWS_ALLOWED.start(), ROWS_ALLOWED.end());
         return Err(Fault::fatal("lab.options", format!("a lab has {least} to {most} rows, not {rows}")));
     }
-    let programs = Programs::find(&place.path, Path::new(DEBIAN))?;
+    let programs = Programs::find(&place.path, Path::new(programs::VERSIONS))?;
     let user = ServerUser::choose()?;
-    match DirBuilder::new().mode(0o700).create(&place.folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            return Err(failed(format_args!("{} cannot be made", place.folder.display()), &error));
-        }
-        _ => {}
-    }
+    files::make_folder(&place.folder)
+        .map_err(|error| failed(format_args!("{} cannot be made", place.folder.display()), &error))?;
     let _lock = lock(place)?;
     let mut book = match Book::read(&place.folder)? {
         Some(book) if book.ready => {

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use super::book::{Book, write_whole};
 use super::load::APP;
 use super::lock::Lock;
-use super::programs::{DEBIAN, Programs};
+use super::programs::Programs;
 use super::psql::Login;
 use super::{Place, failed};
 use crate::effects::process::Session;
+use crate::effects::programs;
 use crate::model::fault::Fault;
 
 /// Name of its log in the lab's folder: a line `TABLE ID` for each row.
@@ -92,7 +93,7 @@ pub fn run(folder: &Path, path: &OsString) -> Result<(), Fault> {
     let Some(_lock) = only_one(folder)? else { return Ok(()) };
     let session = Session::of(std::process::id()).map_err(|error| failed("the writer does not find itself", &error))?;
     write_whole(&folder.join(RECORD), &session)?;
-    let programs = Programs::find(path, Path::new(DEBIAN))?;
+    let programs = Programs::find(path, Path::new(programs::VERSIONS))?;
     let log = File::options().create(true).append(true).mode(0o600).open(folder.join(LOG));
     let mut log = log.map_err(|error| failed("the writer's log cannot be written", &error))?;
     let mut number = 0;

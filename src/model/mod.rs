@@ -10,6 +10,7 @@ pub mod digest;
 pub mod environment;
 pub mod event;
 pub mod fault;
+pub mod figures;
 pub mod host;
 pub mod identity;
 pub mod ids;

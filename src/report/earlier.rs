@@ -1,10 +1,13 @@
 //! Earlier runs of the same runbook: when it last passed, and how long it usually takes.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::journal::entry::{Record, RunState, StepEnd};
 use crate::journal::store::{Journal, JournalError, RunSummary};
+use crate::model::figures::millis;
 use crate::model::ids::{Phase, RunId};
 use crate::model::verdict::Verdict;
 
@@ -32,8 +35,7 @@ pub struct EarlierLine {
 impl EarlierLine {
     /// `backup 12.0 s, restore 20.3 s`.
     pub(super) fn steps(&self) -> String {
-        let shown: Vec<String> =
-            self.steps.iter().map(|(step, ms)| format!("{step} {}", super::wording::span(*ms))).collect();
+        let shown: Vec<String> = self.steps.iter().map(|(step, ms)| format!("{step} {}", millis(*ms))).collect();
         shown.join(", ")
     }
 }
@@ -72,8 +74,9 @@ pub(super) fn earlier(journal: &dyn Journal, of: &RunSummary) -> Result<Vec<Earl
 
 /// The longest steps, in the order in which they ran.
 fn longest(steps: Vec<(String, u64)>) -> Vec<(String, u64)> {
-    let mut times: Vec<u64> = steps.iter().map(|(_, ms)| *ms).collect();
-    times.sort_unstable_by(|a, b| b.cmp(a));
-    let least = times.get(STEPS - 1).copied().unwrap_or(0);
-    steps.into_iter().filter(|(_, ms)| *ms >= least).take(STEPS).collect()
+    let mut ranked: Vec<(usize, (String, u64))> = steps.into_iter().enumerate().collect();
+    ranked.sort_by_key(|(_, (_, ms))| Reverse(*ms));
+    ranked.truncate(STEPS);
+    ranked.sort_by_key(|(place, _)| *place);
+    ranked.into_iter().map(|(_, step)| step).collect()
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::wording::{facts, headline, line, meaning, moment, rows, span, value};
+use super::wording::{facts, headline, line, meaning, moment, rows, value};
 use super::{Listing, Report};
+use crate::model::figures::millis;
 
 /// The report as Markdown.
 pub fn markdown(report: &Report) -> String {
@@ -88,7 +89,7 @@ pub fn markdown(report: &Report) -> String {
         &["Step", "Part", "State", "Took", "Changes", "Rows changed"],
         report.steps.iter().map(|step| {
             let state = step.why.as_ref().map_or(step.state.clone(), |why| format!("{}: {why}", step.state));
-            let took = step.took_ms.map(span).unwrap_or_default();
+            let took = step.took_ms.map(millis).unwrap_or_default();
             vec![step.step.clone(), step.phase.clone(), state, took, step.changes.to_string(), step.rows.to_string()]
         }),
     );
@@ -105,7 +106,7 @@ pub fn markdown(report: &Report) -> String {
                 let _ = write!(outcome, ": {why}");
             }
             let rows = change.rows.map(|rows| rows.to_string()).unwrap_or_default();
-            vec![moment(change.at), change.place.clone(), change.title.clone(), outcome, rows, span(change.took_ms)]
+            vec![moment(change.at), change.place.clone(), change.title.clone(), outcome, rows, millis(change.took_ms)]
         }),
     );
     more(&mut out, &report.changes);
@@ -130,7 +131,7 @@ pub fn markdown(report: &Report) -> String {
         &["Started", "Run", "Verdict", "Took", "Longest steps"],
         report.earlier.iter().map(|run| {
             let verdict = run.verdict.map_or("-", |verdict| verdict.as_str()).to_owned();
-            vec![moment(run.started_at), run.run.to_string(), verdict, span(run.took_ms), run.steps()]
+            vec![moment(run.started_at), run.run.to_string(), verdict, millis(run.took_ms), run.steps()]
         }),
     );
     let _ = write!(

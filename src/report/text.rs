@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::wording::{facts, headline, line, meaning, moment, rows, span, value};
+use super::wording::{facts, headline, line, meaning, moment, rows, value};
 use super::{Listing, Report};
+use crate::model::figures::millis;
 use crate::model::verdict::CheckVerdict;
 
 /// The report as plain text, without colours.
@@ -51,7 +52,7 @@ pub fn text(report: &Report) -> String {
     }
     section(&mut out, "Steps", &report.steps, |step| {
         let part = if step.phase == "perform" { String::new() } else { format!(" ({})", step.phase) };
-        let took = step.took_ms.map(|ms| format!(", {}", span(ms))).unwrap_or_default();
+        let took = step.took_ms.map(|ms| format!(", {}", millis(ms))).unwrap_or_default();
         let changes = match step.changes {
             0 => String::new(),
             changes => format!(", changes: {changes}, rows: {}", step.rows),
@@ -73,7 +74,7 @@ pub fn text(report: &Report) -> String {
     more(&mut out, &report.notes);
     section(&mut out, "Earlier runs", &report.earlier, |run| {
         let verdict = run.verdict.map_or("-", |verdict| verdict.as_str());
-        format!("{}  {verdict:<8} {}  {} ({})", moment(run.started_at), run.run, span(run.took_ms), run.steps())
+        format!("{}  {verdict:<8} {}  {} ({})", moment(run.started_at), run.run, millis(run.took_ms), run.steps())
     });
     let _ = writeln!(out, "\nThe log has {} entries. To check that it is complete and unchanged:", report.entries);
     let _ = writeln!(out, "  {}", line(&report.verify()));

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{Param, Report, Tally};
 use crate::journal::entry::RunState;
 use crate::model::Value;
+use crate::model::figures::millis;
 use crate::model::verdict::Verdict;
 
 /// Longest value of a parameter that is shown, in characters.
@@ -88,16 +89,6 @@ pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// A length of time: `38 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`.
-pub(super) fn span(ms: u64) -> String {
-    match (ms, ms / 1000) {
-        (..1000, _) => format!("{ms} ms"),
-        (..60_000, _) => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        (..3_600_000, s) => format!("{} min {} s", s / 60, s % 60),
-        (_, s) => format!("{} h {} min", s / 3600, s % 3600 / 60),
-    }
-}
-
 /// Text on one line, without characters that move a terminal's cursor.
 pub(super) fn line(text: &str) -> String {
     text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
@@ -106,8 +97,8 @@ pub(super) fn line(text: &str) -> String {
 /// Label and value of each fact about the run as a whole.
 pub(super) fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let ended = match report.ended_at {
-        Some(at) => format!("{} (took {})", moment(at), span(report.took_ms)),
-        None => format!("not yet; newest entry {} after the start", span(report.took_ms)),
+        Some(at) => format!("{} (took {})", moment(at), millis(report.took_ms)),
+        None => format!("not yet; newest entry {} after the start", millis(report.took_ms)),
     };
     let mut facts = vec![
         ("Runbook", format!("{} version {}, digest {}", report.runbook, report.version, report.digest)),

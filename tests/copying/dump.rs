@@ -1,9 +1,8 @@
 //! Dump and restore: what comes out is what went in, and what could not be copied is never called a copy.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::{made, project, runbook, scratch_server};
+use super::{made, project, runbook};
 use crate::program::project::{Project, Said};
 use crate::support::{Cluster, Database};
 
@@ -76,8 +75,8 @@ fn a_kept_copy_is_the_same_database() {
     // A copy takes no part in replication.
     app.sql("drop publication everything");
     let name = made("_kept_1_").pop().expect("the copy");
-    assert_eq!(scratch_server().open(&name).dump(), app.dump());
-    scratch_server().open("postgres").sql(&format!("drop database {name}"));
+    assert_eq!(Cluster::second().open(&name).dump(), app.dump());
+    Cluster::second().open("postgres").sql(&format!("drop database {name}"));
     // Rows are personal data.
     use std::os::unix::fs::PermissionsExt;
     let folder = project.path().join(".runsheet/dumps/kept-1/dump-1-a1");
@@ -140,7 +139,7 @@ fn a_dump_that_changed_or_was_cut_off_is_never_restored() {
     failed(&project, "cut", "artefact.broken");
     let custom = steps("true", r#"pg::artefact("cut.dump")"#);
     runbook(&project, "custom", &custom);
-    dump_by_hand(&app, &project.path().join("whole.dump"), &["-Fc"]);
+    app.dump_into(&project.path().join("whole.dump"), &["-Fc"]);
     let whole = std::fs::read(project.path().join("whole.dump")).expect("a dump");
     std::fs::write(project.path().join("cut.dump"), &whole[..whole.len() - 2000]).expect("a cut dump");
     let said = failed(&project, "custom", "artefact.broken");
@@ -150,25 +149,19 @@ fn a_dump_that_changed_or_was_cut_off_is_never_restored() {
     }
 }
 
-/// A dump made without Runsheet.
-pub fn dump_by_hand(app: &Database, path: &Path, args: &[&str]) {
-    let status = Command::new("pg_dump").args(args).arg("-f").arg(path).arg(&app.url).status().expect("pg_dump runs");
-    assert!(status.success());
-}
-
 #[test]
 fn an_artefact_is_found_now_and_described_and_nothing_is_an_error() {
     let app = application("archived");
     let project = project(&app);
     std::fs::create_dir_all(project.path().join("backups")).expect("a folder");
     std::fs::create_dir_all(project.path().join("none")).expect("a folder");
-    dump_by_hand(&app, &project.path().join("backups/monday.dump"), &["-Fc"]);
+    app.dump_into(&project.path().join("backups/monday.dump"), &["-Fc"]);
     app.sql("create table later ()");
-    dump_by_hand(&app, &project.path().join("backups/tuesday"), &["-Fd"]);
-    dump_by_hand(&app, &project.path().join("plain.sql"), &[]);
+    app.dump_into(&project.path().join("backups/tuesday"), &["-Fd"]);
+    app.dump_into(&project.path().join("plain.sql"), &[]);
     project.file("backups/README", "not a dump");
     let empty = Cluster::shared().database("nothing_in_it");
-    dump_by_hand(&empty, &project.path().join("empty.dump"), &["-Fc"]);
+    empty.dump_into(&project.path().join("empty.dump"), &["-Fc"]);
     let described = r#"
         step("look", || pg::artefact("backups"));
         step("verify", || {
@@ -225,7 +218,7 @@ fn only_dumps_of_this_run_are_removed() {
     let app = application("removed");
     let project = project(&app);
     std::fs::create_dir_all(project.path().join("backups")).expect("a folder");
-    dump_by_hand(&app, &project.path().join("backups/theirs.dump"), &["-Fc"]);
+    app.dump_into(&project.path().join("backups/theirs.dump"), &["-Fc"]);
     runbook(
         &project,
         "theirs",
@@ -274,7 +267,7 @@ fn a_role_that_may_only_create_databases_and_read_will_do() {
         Database { name: server.name.clone(), url: format!("postgresql://copier:copier-password@{address}") }
     };
     app.sql("select lo_unlink(oid) from pg_largeobject_metadata");
-    let server = scratch_server().open("postgres");
+    let server = Cluster::second().open("postgres");
     let project = super::project_on(&role(&app), &role(&server));
     runbook(&project, "plain", COPY);
     project.run(&["run", "plain"]).with_code(0);
@@ -294,7 +287,7 @@ fn a_dump_of_another_database_restores_and_is_noticed() {
     let (app, other) = (application("right"), application("wrong"));
     other.sql("update issues set body = 'y' where id = 300");
     let project = project(&app);
-    dump_by_hand(&other, &project.path().join("wrong.dump"), &["-Fc"]);
+    other.dump_into(&project.path().join("wrong.dump"), &["-Fc"]);
     let steps = r#"
         step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
         step("restore", || pg::restore(done.scratch, pg::artefact("wrong.dump")));

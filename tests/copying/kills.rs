@@ -1,7 +1,7 @@
 //! Killed at any instant, a copy is carried on or given up, and nothing of it is left: no database, no dump, no process.
 
 use super::dump::{application, dumps};
-use super::{made, project, runbook, scratch_server};
+use super::{made, project, runbook};
 use crate::program::project::Project;
 use crate::support::{Cluster, Database, wait_until};
 
@@ -9,8 +9,6 @@ const STEPS: &str = r#"
 step("dump", || pg::dump(params.app, #{ jobs: 2, compress: "none" })).cleanup(|made| pg::drop_dump(made));
 step("scratch", || pg::scratch(params.server, #{ like: params.app })).cleanup(|made| pg::drop_scratch(made));
 step("restore", || pg::restore(done.scratch, done.dump, #{ jobs: 2 }));
-step("tool", || command::run(["sh", "-c", "psql \"$URL\" -qc 'create table if not exists migrated ()'"],
-    #{ env: #{ URL: pg::url(done.scratch) }, repeatable: true }));
 step("verify", || gate::that("rows", sql::value(done.scratch, "select count(*) from issues") == 300, ""));
 "#;
 
@@ -74,7 +72,7 @@ fn programs_that_outlive_their_engine_and_its_supervisor_are_ended_before_anythi
     runbook(&project, "orphans", STEPS);
     let mut child =
         project.command(&["run", "orphans"]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
-    let server = scratch_server().open("postgres");
+    let server = Cluster::second().open("postgres");
     // The engine's own session is called alike, before anything is restored.
     let indexing = "select count(*) from pg_stat_activity where query like 'CREATE INDEX slow%' and application_name like '%orphans-1 restore#1%'";
     wait_until("the restore is at work", || server.sql(indexing) != "0");
@@ -93,6 +91,7 @@ fn programs_that_outlive_their_engine_and_its_supervisor_are_ended_before_anythi
     assert_eq!(again.code, 0, "{}", again.err);
     assert_eq!(sessions(&server, "orphans-1 restore#1"), "0");
     nothing_is_left(&project, "orphans", "resumed");
+    assert!(dumps(&project).is_empty(), "what the first attempt said is of no use any more");
     assert_eq!(
         Cluster::shared()
             .open("postgres")

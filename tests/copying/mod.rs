@@ -5,20 +5,12 @@ mod kills;
 mod scratch;
 mod tools;
 
-use std::sync::OnceLock;
-
 use crate::program::project::Project;
 use crate::support::{Cluster, Database};
 
-/// The server on which scratch databases are made; the suite's shared one has the sources.
-pub fn scratch_server() -> &'static Cluster {
-    static SERVER: OnceLock<Cluster> = OnceLock::new();
-    SERVER.get_or_init(|| Cluster::start(&["fsync=off", "autovacuum_naptime=1s"]))
-}
-
 /// A project with the targets `app`, this database, and `server`, where copies are made.
 pub fn project(app: &Database) -> Project {
-    project_on(app, &scratch_server().open("postgres"))
+    project_on(app, &Cluster::second().open("postgres"))
 }
 
 /// The same with another server for the copies.
@@ -40,7 +32,7 @@ pub fn runbook(project: &Project, name: &str, steps: &str) {
 
 /// Databases that runs made on the server, by a part of their names.
 pub fn made(part: &str) -> Vec<String> {
-    let listed = scratch_server().open("postgres").sql(&format!(
+    let listed = Cluster::second().open("postgres").sql(&format!(
         "select datname from pg_database where datname like 'runsheet\\_%' and datname like '%{part}%' order by 1"
     ));
     listed.lines().map(str::to_owned).collect()

@@ -1,6 +1,6 @@
 //! Databases that a run makes for itself: they are its own, nothing else ever goes, and nothing is left.
 
-use super::{made, project, project_on, runbook, scratch_server};
+use super::{made, project, project_on, runbook};
 use crate::support::Cluster;
 
 #[test]
@@ -54,7 +54,7 @@ fn a_server_that_also_has_the_source_is_refused_unless_it_is_wanted() {
 fn only_what_this_run_made_is_dropped() {
     let app = Cluster::shared().database("precious");
     let project = project(&app);
-    let server = scratch_server().open("postgres");
+    let server = Cluster::second().open("postgres");
     server.sql("create database runsheet_stranger_1_00000000");
     runbook(&project, "keeps", r#"step("make", || pg::scratch(params.server));"#);
     project.run(&["run", "keeps"]).with_code(0);
@@ -135,7 +135,7 @@ fn a_restore_that_was_cut_off_between_two_databases_begins_anew() {
     let app = Cluster::shared().database("between");
     app.sql("create table t as select 1 as n");
     let project = project(&app);
-    let server = scratch_server().open("postgres").url;
+    let server = Cluster::second().open("postgres").url;
     let steps = format!(
         r#"
         step("dump", || pg::dump(params.app));
@@ -150,4 +150,25 @@ fn a_restore_that_was_cut_off_between_two_databases_begins_anew() {
     let said = project.run(&["run", "between"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(made("_between_").is_empty());
+}
+
+#[test]
+fn a_drop_that_was_cut_off_between_two_databases_is_done_again() {
+    let app = Cluster::shared().database("twice");
+    let project = project(&app);
+    let server = Cluster::second().open("postgres");
+    // A successor that was killed before it got its stamp. It resists, which cuts the drop off.
+    let steps = format!(
+        r#"
+        step("scratch", || pg::scratch(params.server)).cleanup(|made| pg::drop_scratch(made));
+        step("cut", || command::run(["sh", "-c", `psql '{}' -qc 'create database ${{done.scratch.split(":")[1]}}_n is_template true'`], #{{ repeatable: true }}));
+        "#,
+        server.url
+    );
+    runbook(&project, "twice", &steps);
+    project.run(&["run", "twice"]).with_code(1).saying("template database");
+    let successor = made("_twice_").pop().expect("the successor");
+    server.sql(&format!("alter database {successor} is_template false"));
+    project.run(&["resume"]).with_code(0);
+    assert!(made("_twice_").is_empty());
 }

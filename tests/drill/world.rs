@@ -1,11 +1,8 @@
 //! A project whose drill has a source, and another server for the copy.
 
 use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::program::project::{Project, Said};
-use crate::support::cluster::PASSWORD;
 use crate::support::{Cluster, Database};
 
 /// An application in small: keys, a sequence, a function, a trigger, a view, rows that occur twice, nulls and empty texts.
@@ -30,12 +27,6 @@ pub struct World {
     pub project: Project,
 }
 
-/// The server on which copies are made, shared by all drills.
-pub fn scratch() -> &'static Cluster {
-    static SCRATCH: OnceLock<Cluster> = OnceLock::new();
-    SCRATCH.get_or_init(|| Cluster::start(&[]))
-}
-
 impl World {
     /// A world with the small application.
     pub fn new() -> Self {
@@ -47,7 +38,7 @@ impl World {
         let source = Cluster::shared().database("drill");
         source.sql(sql);
         let project = Project::on(&source);
-        let server = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", PASSWORD, scratch().port);
+        let server = Cluster::second().open("postgres").url;
         project.file(
             "runsheet.toml",
             &format!(
@@ -68,24 +59,21 @@ impl World {
     pub fn dump(&self, path: &str, args: &[&str]) -> std::path::PathBuf {
         let file = self.project.path().join(path);
         std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder");
-        let dumped = Command::new("pg_dump").arg("--file").arg(&file).args(args).arg(&self.source.url).output();
-        let dumped = dumped.expect("pg_dump runs");
-        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        self.source.dump_into(&file, args);
         file
     }
 
     /// Makes sure that nothing of this project's drills is left: no copy, no dump.
     #[track_caller]
     pub fn nothing_is_left(&self) {
-        let url = format!("postgres://postgres:{}@127.0.0.1:{}/postgres", PASSWORD, scratch().port);
-        let made =
-            "select count(*) from pg_database where shobj_description(oid, 'pg_database') like '%' || :'stamp' || '%'";
+        let server = Cluster::second().open("postgres");
         for run in self.project.run(&["runs", "-n", "1000", "--json"]).json().as_array().expect("a list") {
             let run = run["run"].as_str().expect("an id");
             let first = self.project.entries(run).into_iter().next().expect("a first entry");
             let stamp = runsheet::engine::state::stamp(&first);
-            let left = psql(&url, &made.replace(":'stamp'", &format!("'{stamp}'")));
-            assert_eq!(left, "0", "a copy of {run} is left");
+            let made = format!("shobj_description(oid, 'pg_database') like '%{stamp}%'");
+            let left = server.sql(&format!("select datname from pg_database where {made}"));
+            assert_eq!(left, "", "a copy of {run} is left");
         }
         let dumps = self.project.path().join(".runsheet/dumps");
         // What a program said before it failed is kept for whoever looks into it.
@@ -104,10 +92,4 @@ fn files(folder: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-fn psql(url: &str, sql: &str) -> String {
-    let output = Command::new("psql").args(["-X", "-A", "-t", "-d", url, "-c", sql]).output().expect("psql runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -173,20 +173,20 @@ async fn a_snapshot_shows_the_same_however_much_is_written_meanwhile() {
         })
     };
     let exported = Exported::take(&postgres, "app").await.unwrap();
-    let how = How { contents: true, snapshot: Some(exported.id.clone()), connections: 3 };
-    let first = measure(&postgres, "app", &how).await.unwrap();
+    let how = How { contents: true, connections: 3 };
+    let first = exported.measure(&postgres, &how).await.unwrap();
     crate::support::wait_until("rows are written", || {
         database.sql("select count(*) from t").parse::<u64>().unwrap() > first.rows() + 100
     });
-    let second = exported.measure(&postgres, true, 2).await.unwrap();
+    let second = exported.measure(&postgres, &How { connections: 2, ..how.clone() }).await.unwrap();
     assert!(second.sequences[0].last_value < i64::try_from(second.rows()).unwrap() + 100, "{:?}", second.sequences);
-    let now = measure(&postgres, "app", &How { snapshot: None, ..how.clone() }).await.unwrap();
-    exported.release(&postgres).await;
+    let now = measure(&postgres, "app", &how).await.unwrap();
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     assert_eq!(first.tables, second.tables);
     assert!(now.rows() > first.rows());
-    let fault = measure(&postgres, "app", &how).await.unwrap_err();
+    database.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'");
+    let fault = exported.measure(&postgres, &how).await.unwrap_err();
     assert!(fault.hint.unwrap_or_default().contains("take a new snapshot"), "{}", fault.message);
 }
 
@@ -200,8 +200,7 @@ async fn what_no_snapshot_protects_from_is_noticed() {
     let postgres = Postgres::new(Arc::new(world([target("app", &database.url)])));
     let exported = Exported::take(&postgres, "app").await.unwrap();
     database.sql("truncate cut; refresh materialized view fresh; alter table kept add b int");
-    let how = How { contents: false, snapshot: Some(exported.id.clone()), connections: 1 };
-    let measured = measure(&postgres, "app", &how).await.unwrap();
+    let measured = exported.measure(&postgres, &How { contents: false, connections: 1 }).await.unwrap();
     let found: Vec<&str> = measured.gaps.iter().map(|gap| gap.name.as_str()).collect();
     assert_eq!(found, ["public.cut", "public.fresh"]);
 }
@@ -211,7 +210,7 @@ async fn what_was_measured_earlier_is_compared_and_a_changed_file_refused() {
     let (left, right) = twins("earlier", "create table t as select 1 as a; create sequence s");
     let effects = effects(&left, &right);
     let postgres = Postgres::new(Arc::new(world([target("left", &left.url)])));
-    let measured = measure(&postgres, "left", &How { contents: true, snapshot: None, connections: 1 }).await.unwrap();
+    let measured = measure(&postgres, "left", &How { contents: true, connections: 1 }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made/measured.json");
     let digest = file::write(&path, &measured).unwrap();
@@ -253,8 +252,14 @@ async fn files_of_tables_and_indexes_are_checked() {
 #[tokio::test]
 async fn a_database_that_a_run_made_is_lent_the_extension_for_the_check() {
     let database = Cluster::shared().database("lent");
-    database.sql("create table t as select i as a from generate_series(1, 1000) i; create index on t (a)");
-    let stamp = r#"{"runsheet":"drill-1","stamp":"1f2e","host":"ops-1","operator":"ada","at":"2026-01-01T00:00:00Z"}"#;
+    database.sql(
+        "create table t as select i as a from generate_series(1, 60) i; create index on t (a);
+         create function slow(int) returns int immutable language plpgsql as $$ begin perform pg_sleep(0.02); return $1; end $$;
+         create index on t (slow(a))",
+    );
+    // A check takes as long as it takes.
+    database.sql(&format!("alter database {} set statement_timeout = '1s'", database.name));
+    let stamp = r#"{"runsheet":"drill-1","stamp":"1f","host":"here","operator":"me","at":"2026-01-31T12:00:00Z"}"#;
     database.sql(&format!("comment on database {} is '{stamp}'", database.name));
     let effects = Effects::new(world([target("server", &Cluster::shared().open("postgres").url)]));
     let request = Amcheck { target: format!("server:{}", database.name), accept: Vec::new() };

@@ -192,7 +192,7 @@ async fn no_two_small_tables_of_one_type_hash_alike() {
         database.sql(&script.concat());
     }
     let postgres = Postgres::new(Arc::new(world([target("app", &database.url)])));
-    let how = How { contents: true, snapshot: None, connections: 2 };
+    let how = How { contents: true, connections: 2 };
     let measured = measure(&postgres, "app", &how).await.unwrap();
     assert_eq!(measured.tables.len(), expected);
     let mut seen: BTreeMap<(&str, u64, &str), &str> = BTreeMap::new();

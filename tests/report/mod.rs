@@ -159,7 +159,8 @@ fn earlier_runs_of_the_runbook_are_told_with_the_steps_that_took_longest() {
     let journal = MemoryJournal::default();
     for (runbook, minutes) in [("drill", 1), ("purge", 9), ("drill", 2), ("drill", 3)] {
         let lease = journal.create(started(runbook), at(minutes * 60)).unwrap();
-        for (step, took_ms) in [("sweep", 20), ("backup", 12_000), ("restore", 1000 * minutes as u64)] {
+        let steps = [("sweep", 20), ("age", 0), ("sabotage", 0), ("scratch", 0), ("backup", 12_000)];
+        for (step, took_ms) in steps.into_iter().chain([("restore", 1000 * minutes as u64)]) {
             let end = StepEnd::Done { output: Value::Null, checks: vec![] };
             append(&journal, &lease, 1, Record::StepEnded { step: step.into(), phase: Phase::Perform, end, took_ms });
         }
@@ -168,7 +169,11 @@ fn earlier_runs_of_the_runbook_are_told_with_the_steps_that_took_longest() {
     let report = Report::of(&journal, &"drill-3".parse().unwrap()).unwrap();
     let runs: Vec<_> = report.earlier.iter().map(|line| (line.run.as_str(), line.took_ms, line.verdict)).collect();
     assert_eq!(runs, [("drill-2", 30_000, Some(Verdict::Pass)), ("drill-1", 30_000, Some(Verdict::Pass))]);
-    assert!(text(&report).contains("drill-2  30.0 s (sweep 20 ms, backup 12.0 s, restore 2.0 s)"), "{}", text(&report));
+    assert!(
+        text(&report).contains("drill-2  30.0 s (sweep 20 ms, age 0 ms, backup 12.0 s, restore 2.0 s)"),
+        "{}",
+        text(&report)
+    );
     assert!(Report::of(&journal, &"purge-1".parse().unwrap()).unwrap().earlier.is_empty());
 }
 

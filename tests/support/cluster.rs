@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+use runsheet::effects::programs;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -35,7 +36,14 @@ impl Cluster {
     /// The server that tests share which neither stop nor configure theirs.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(&[]))
+        SHARED.get_or_init(|| Self::start(&["fsync=off"]))
+    }
+
+    /// The server beside the shared one, on which copies of its databases are made.
+    pub fn second() -> &'static Self {
+        static SECOND: OnceLock<Cluster> = OnceLock::new();
+        // Its busy autovacuum meets databases that are about to be dropped.
+        SECOND.get_or_init(|| Self::start(&["fsync=off", "autovacuum_naptime=1s"]))
     }
 
     /// A new server with these settings (`name=value`) beside the small ones that all have.
@@ -181,6 +189,13 @@ impl Database {
         text.lines().filter(|line| !fence(line)).collect::<Vec<_>>().join("\n")
     }
 
+    /// A file or folder that pg_dump makes of it with these arguments.
+    pub fn dump_into(&self, path: &std::path::Path, args: &[&str]) {
+        let mut dump = Command::new(program("pg_dump"));
+        let output = dump.args(args).arg("-f").arg(path).arg(&self.url).output().expect("pg_dump runs");
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Restores a dump of this database into another one, which is empty.
     pub fn restored_into(&self, copy: &Self) {
         let mut dump = unprivileged::command(program("pg_dump"));
@@ -200,16 +215,13 @@ impl Database {
     }
 }
 
-/// A server program: from `PG_BIN`, the path, or where Debian keeps the newest.
+/// A program of PostgreSQL: from `PG_BIN`, else the newest that is installed, else the path.
 fn program(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os("PG_BIN") {
         return PathBuf::from(folder).join(name);
     }
-    let version = |path: &std::path::Path| path.file_name()?.to_str()?.parse::<u32>().ok();
-    let mut found: Vec<_> =
-        std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    found.sort_by_key(|path| version(path));
-    found.pop().map_or_else(|| PathBuf::from(name), |folder| folder.join("bin").join(name))
+    let mut installed = programs::folders("".as_ref(), programs::VERSIONS.as_ref()).map(|folder| folder.join(name));
+    installed.find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name))
 }
 
 fn copy_folder(from: &std::path::Path, to: &std::path::Path) {

@@ -66,7 +66,7 @@ impl Args {
         if out.json {
             out.json(&json!({ "targets": rows, "state": config.state, "runs": runs }));
         } else {
-            out.data(&format!("journal: {} in {}", show::count(runs, "run"), config.state.display()));
+            out.data(&format!("journal: {} in {}", show::count(runs as u64, "run"), config.state.display()));
         }
         if broken.is_empty() {
             out.next("runsheet list");

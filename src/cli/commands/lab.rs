@@ -16,6 +16,7 @@ use super::super::show::{Terminal, count};
 use crate::effects::local::SystemClock;
 use crate::lab::{self, Condition, Lab, Place, Server, Wish};
 use crate::model::fault::Fault;
+use crate::model::figures::size;
 use crate::model::secret::Vault;
 use crate::model::verdict::Verdict;
 
@@ -152,7 +153,7 @@ fn print(out: &Out, lab: &Lab) {
     }
     let at = lab.at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     out.talk(&format!("rows: about {}, the newest as of {at}", lab.rows));
-    let logged = count(usize::try_from(lab.writer.rows).unwrap_or(usize::MAX), "row");
+    let logged = count(lab.writer.rows, "row");
     match lab.writer.pid {
         Some(pid) => out.talk(&format!("writer: at work (process {pid}), {logged} in {}", lab.writer.log)),
         None if lab.writer.rows > 0 => out.talk(&format!("writer: none at work, {logged} in {}", lab.writer.log)),
@@ -167,7 +168,7 @@ fn print(out: &Out, lab: &Lab) {
 fn described(server: &Server) -> String {
     let Server { version, port, bytes, .. } = server;
     let runs = if server.running { "runs" } else { "does not run" };
-    format!("PostgreSQL {version} on 127.0.0.1:{port} {runs}, {} MB in {}", bytes / 1_000_000, server.data)
+    format!("PostgreSQL {version} on 127.0.0.1:{port} {runs}, {} in {}", size(*bytes), server.data)
 }
 
 /// A lab that could not be made is not a refusal, unless nothing was begun.

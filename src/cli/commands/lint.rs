@@ -60,9 +60,9 @@ impl Args {
             }
             out.talk(&format!(
                 "{}, {}, {}",
-                show::count(names.len(), "runbook"),
-                show::count(errors, "error"),
-                show::count(found.len() - errors, "warning")
+                show::count(names.len() as u64, "runbook"),
+                show::count(errors as u64, "error"),
+                show::count((found.len() - errors) as u64, "warning")
             ));
         }
         if let Some(error) = unreadable {

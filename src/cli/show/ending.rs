@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::duration;
 use crate::cli::out::Out;
 use crate::engine::context::Run;
 use crate::engine::drive::Ending;
 use crate::journal::entry::{Record, RunState, StepEnd};
 use crate::model::fault::Fault;
+use crate::model::figures::millis;
 use crate::model::ids::{Phase, RunId};
 use crate::model::verdict::{Check, Verdict};
 
@@ -125,8 +125,7 @@ impl Closing {
         // A failed or stopped step has said it, just above.
         let said = ending.step.is_some() || word == self.state.as_str();
         let why = if self.why.is_empty() || said { String::new() } else { format!(" ({})", self.why) };
-        #[expect(clippy::cast_precision_loss, reason = "no run takes 2^53 milliseconds")]
-        let took = duration(self.took_ms as f64 / 1000.0);
+        let took = millis(self.took_ms);
         out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, word)));
         if !self.journal_head.is_empty() {
             out.talk(&out.paint("2", &format!("journal head {}", self.journal_head)));

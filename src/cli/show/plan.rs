@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::duration;
 use crate::effects::postgres::preview::url_variable;
 use crate::engine::door::preview::Line;
 use crate::engine::plan::{Plan, PlannedStep};
 use crate::model::Value;
+use crate::model::figures::millis;
 use crate::model::param::ParamSpec;
 use crate::model::preview::Level;
 
@@ -38,7 +38,7 @@ pub fn render(plan: &Plan, kinds: &[ParamSpec]) -> String {
     for (index, step) in plan.steps.iter().enumerate() {
         let back = step.undo.then(|| "can be taken back".to_owned());
         let cleanup = step.cleanup.then(|| "cleans up when the run ends".to_owned());
-        let took = step.took_ms.map(|ms| format!("took {} last time", duration(millis(ms))));
+        let took = step.took_ms.map(|ms| format!("took {} last time", millis(ms)));
         let marks: Vec<String> = [back, cleanup, took].into_iter().flatten().collect();
         let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join("; ")) };
         let _ = writeln!(text, "\nstep {} of {}: {}{marks}", index + 1, plan.steps.len(), step.name);
@@ -92,7 +92,7 @@ fn summary(text: &mut String, plan: &Plan) {
     }
     let known: Vec<u64> = plan.steps.iter().filter_map(|step| step.took_ms).collect();
     if !known.is_empty() {
-        let _ = writeln!(text, "last time: {} in all", duration(millis(known.iter().sum())));
+        let _ = writeln!(text, "last time: {} in all", millis(known.iter().sum()));
     }
     let levels: BTreeSet<Level> = plan.steps.iter().flat_map(|step| step.lines.iter().map(|line| line.level)).collect();
     for level in levels {
@@ -166,9 +166,4 @@ fn shorten(text: &str) -> String {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no step takes 2^53 milliseconds")]
-fn millis(ms: u64) -> f64 {
-    ms as f64 / 1000.0
 }

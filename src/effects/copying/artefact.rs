@@ -11,10 +11,10 @@ use serde_json::json;
 use super::Copying;
 use super::folder::{self, broken};
 use super::listing;
-use super::progress::size;
 use super::tools;
 use crate::effects::Done;
 use crate::model::fault::Fault;
+use crate::model::figures::size;
 use crate::model::request::copying::PgArtefact;
 use crate::model::{Value, digest};
 

@@ -8,10 +8,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
 use super::Copying;
+use super::compression::Compression;
 use super::folder;
 use super::judge;
 use super::listing;
-use super::progress::{Progress, losses, size};
+use super::progress::{Progress, losses};
 use super::tools::{self, Job, Tool};
 use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
@@ -19,6 +20,7 @@ use crate::effects::postgres::measure::{self, Exported, How};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
+use crate::model::figures::size;
 use crate::model::measured::Measured;
 use crate::model::request::Request;
 use crate::model::request::copying::PgDump;
@@ -37,15 +39,6 @@ struct Source {
     bytes: u64,
     tables: u64,
     at: DateTime<Utc>,
-}
-
-/// How a dump is compressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Compression {
-    /// As it is told.
-    name: String,
-    /// pg_dump's argument.
-    argument: String,
 }
 
 /// Dumps once.
@@ -110,7 +103,7 @@ async fn ready(
     let source = look(&session).await?;
     let tool = tools::find(copying, "pg_dump", source.major, 0).await?;
     let free = folder::free(&copying.world.state)?;
-    let compression = compress(&request.compress, &tool, source.bytes, free)?;
+    let compression = Compression::choose(&request.compress, &tool, source.bytes, free)?;
     // The server counts indexes too, which a dump does not hold; compressed rows take a fraction of the rest.
     let needed = if compression.name == "none" { source.bytes } else { source.bytes / 3 };
     if free < needed {
@@ -145,33 +138,6 @@ async fn look(session: &Session) -> Result<Source, Fault> {
         tables: column::<i64>(row, 4)?.unsigned_abs(),
         at: column(row, 5)?,
     })
-}
-
-/// The compression that is asked for; `auto` is the fastest that the program knows and the disk allows.
-fn compress(asked: &str, tool: &Tool, bytes: u64, free: u64) -> Result<Compression, Fault> {
-    let methods = tool.major >= 16;
-    let name = match asked {
-        "auto" if methods => "lz4",
-        "auto" if free / 6 >= bytes / 5 => "none",
-        "auto" => "gzip:1",
-        given => given,
-    };
-    let (method, level) = name.split_once(':').unwrap_or((name, ""));
-    let argument = match method {
-        "none" => "--compress=0".to_owned(),
-        "gzip" if level.is_empty() => "--compress=6".to_owned(),
-        "gzip" => format!("--compress={level}"),
-        "zstd" | "lz4" if methods => format!("--compress={name}"),
-        "zstd" | "lz4" => {
-            let message = format!("pg_dump {} does not know {method}; it came with 16", tool.version);
-            return Err(Fault::fatal("dump.compress", message).hinted("use \"auto\", \"none\" or \"gzip:1\""));
-        }
-        _ => {
-            return Err(Fault::fatal("dump.compress", format!("`{asked}` is no way to compress a dump"))
-                .hinted("there are auto, none, gzip:LEVEL, zstd and lz4"));
-        }
-    };
-    Ok(Compression { name: name.to_owned(), argument })
 }
 
 /// Fills the folder of an attempt; what is answered lacks the paths, which change when it is complete.
@@ -212,7 +178,7 @@ async fn fill(
         };
         judge::judge(copying, tool, &finished, &progress)
     };
-    let measured = match tokio::try_join!(dumping, measured(copying, request, &exported.id)) {
+    let measured = match tokio::try_join!(dumping, measured(copying, request, &exported)) {
         Ok(((), measured)) => measured,
         Err(fault) => {
             // The other half may still be at work; a failed attempt leaves nothing behind that is.
@@ -251,11 +217,10 @@ async fn fill(
 }
 
 /// Counts and hashes every row at the snapshot while the dump goes on.
-async fn measured(copying: &Copying<'_>, request: &PgDump, snapshot: &str) -> Result<Option<Measured>, Fault> {
+async fn measured(copying: &Copying<'_>, request: &PgDump, exported: &Exported) -> Result<Option<Measured>, Fault> {
     if !request.count {
         return Ok(None);
     }
-    let connections = usize::try_from(request.jobs).unwrap_or(1);
-    let how = How { contents: true, snapshot: Some(snapshot.to_owned()), connections };
-    measure::measure(copying.postgres, &request.target, &how).await.map(Some)
+    let how = How { contents: true, connections: usize::try_from(request.jobs).unwrap_or(1) };
+    exported.measure(copying.postgres, &how).await.map(Some)
 }

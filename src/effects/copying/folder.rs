@@ -1,15 +1,14 @@
 //! Where dumps lie: a folder an attempt, made under another name, renamed when complete, and nobody else's to read.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Copying;
-use crate::effects::{Done, Ledger, Ticket, World};
+use crate::effects::{Done, Ledger, Ticket, World, files};
 use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::ids::{ActionKey, Phase};
@@ -74,7 +73,7 @@ pub fn clear(world: &World, ticket: &Ticket) -> Result<(), Fault> {
 
 /// Makes a folder that only its owner may enter, with those above it.
 pub fn make(path: &Path) -> Result<(), Fault> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| broken(path, &error))
+    files::make_folder(path).map_err(|error| broken(path, &error))
 }
 
 /// Removes a folder with everything in it; one that is gone is fine.

@@ -34,12 +34,14 @@ pub struct Listing {
 /// Reads the table of contents of an archive.
 pub async fn read(copying: &Copying<'_>, tool: &Tool, archive: &Path) -> Result<Listing, Fault> {
     let answered = tools::ask(copying, tool, &["--list", &archive.display().to_string()]).await?;
-    answered.map(|text| parse(&text)).map_err(|said| {
-        let message =
-            format!("{} cannot be read as a dump: {}", archive.display(), said.lines().next().unwrap_or(&said));
-        let fault = Fault::fatal("artefact.broken", message).detailed(said);
-        fault.hinted("it may be cut off, or written by a newer pg_dump than the pg_restore here; take another dump")
-    })
+    answered.map(|text| parse(&text)).map_err(|said| unreadable(archive, &said))
+}
+
+/// The fault of an archive of which pg_restore said this.
+pub fn unreadable(archive: &Path, said: &str) -> Fault {
+    let message = format!("{} cannot be read as a dump: {}", archive.display(), said.lines().next().unwrap_or(said));
+    let fault = Fault::fatal("artefact.broken", message).detailed(said.to_owned());
+    fault.hinted("it may be cut off, or written by a newer pg_dump than the pg_restore here; take another dump")
 }
 
 /// The listing in the words of pg_restore.

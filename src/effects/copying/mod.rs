@@ -4,6 +4,7 @@
 //! an attempt that was cut off is never mistaken for a finished one.
 
 mod artefact;
+mod compression;
 mod dump;
 mod folder;
 mod judge;

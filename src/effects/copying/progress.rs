@@ -9,6 +9,7 @@ use super::folder::broken;
 use crate::effects::World;
 use crate::model::event::{Event, SharedSink};
 use crate::model::fault::Fault;
+use crate::model::figures::size;
 use crate::model::{secret, unknown};
 
 /// Lines worth telling that are kept.
@@ -109,15 +110,4 @@ pub fn losses(said: &[String]) -> (Vec<String>, Vec<String>) {
     let (lost, rest): (Vec<&String>, Vec<&String>) = said.iter().partition(lost);
     let warnings = rest.into_iter().filter(|line| line.contains("WARNING:") || line.contains("warning:"));
     (lost.into_iter().cloned().collect(), warnings.cloned().collect())
-}
-
-/// Bytes as people read them.
-pub fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with one digit behind the point")]
-    let bytes = bytes as f64;
-    match bytes {
-        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b => format!("{:.0} kB", (b / 1e3).ceil()),
-    }
 }

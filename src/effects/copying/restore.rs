@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 2] = [("synchronous_commit", "off"), ("maintenanc
 
 /// Restores once.
 ///
-/// Faults: `scratch.not-ours`, `target.not-made`, `dump.gone`, `artefact.changed`, `artefact.broken`, `extension.missing`,
+/// Faults: `scratch.not-ours`, `scratch.gone`, `target.not-made`, `dump.gone`, `artefact.changed`, `artefact.broken`, `extension.missing`,
 /// `restore.lost`, `restore.failed`, `tool.missing`, `tool.old`, `disk.full`.
 pub async fn perform(
     copying: &Copying<'_>,
@@ -85,7 +85,8 @@ pub async fn perform(
     // A crash of the server takes nothing back from here on.
     session.batch("select pg_logical_emit_message(true, 'runsheet', '')", word).await?;
     copying.postgres.give_back(session);
-    folder::remove(&work)?;
+    // With what earlier attempts said, of which this one made nothing.
+    folder::clear(copying.world, ticket)?;
     Ok(Done {
         value: json!({
             "database": request.database,

@@ -37,7 +37,7 @@ pub async fn perform(
     let listed = listing::read(copying, &tool, &archive).await?;
     let script =
         tools::ask(copying, &tool, &["--section=post-data", "--file=-", &archive.display().to_string()]).await?;
-    let referenced = referenced(&script.map_err(|said| Fault::fatal("artefact.broken", said))?);
+    let referenced = referenced(&script.map_err(|said| listing::unreadable(&archive, &said))?);
     let mut candidates: Vec<(u64, PathBuf, String)> = Vec::new();
     let mut compressed = false;
     for (number, table) in listed.tables {
@@ -55,7 +55,8 @@ pub async fn perform(
         return Err(match compressed {
             true => Fault::fatal("sabotage.format", "the dump is compressed")
                 .hinted("make the one that is to be broken with #{ compress: \"none\" }"),
-            false => Fault::fatal("sabotage.empty", "no table could lose a row unnoticed by its own constraints"),
+            false => Fault::fatal("sabotage.empty", "no table could lose a row unnoticed by its own constraints")
+                .hinted("it takes a table with rows that no foreign key points to; try it on another database"),
         });
     };
     folder::clear(copying.world, ticket)?;

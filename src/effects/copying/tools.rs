@@ -13,13 +13,11 @@ use super::progress::Progress;
 use crate::effects::postgres::connect::{self, Pin, Session, column};
 use crate::effects::postgres::{application_name, libpq};
 use crate::effects::process::{self, Finished, Launch, Prepared};
+use crate::effects::programs::{self, VERSIONS};
 use crate::effects::{Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
 use crate::model::target;
-
-/// Where Debian keeps the programs of every major version.
-const INSTALLED: &str = "/usr/lib/postgresql";
 
 /// How long a program may take for an answer about itself or a file's table of contents.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -46,7 +44,9 @@ pub struct Tool {
 /// Faults: `tool.missing`, `tool.old`.
 pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferred: u32) -> Result<Tool, Fault> {
     let mut found: Vec<Tool> = Vec::new();
-    for path in candidates(copying, name) {
+    let path = search_path(copying);
+    let folders = programs::folders(path.as_ref(), Path::new(VERSIONS));
+    for path in folders.map(|folder| folder.join(name)).filter(|path| path.is_file()) {
         let Some(tool) = version(copying, name, path).await else { continue };
         if tool.major == preferred || (preferred == 0 && tool.major >= least) {
             return Ok(tool);
@@ -57,7 +57,7 @@ pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferr
         return Ok(tool.clone());
     }
     Err(match found.iter().max_by_key(|tool| tool.major) {
-        None => Fault::fatal("tool.missing", format!("there is no `{name}` on this machine, neither in PATH nor below {INSTALLED}"))
+        None => Fault::fatal("tool.missing", format!("there is no `{name}` on this machine, neither in PATH nor below {VERSIONS}"))
             .hinted(format!("install PostgreSQL's client programs of version {least} or newer: apt-get install postgresql-client-{least}")),
         Some(newest) => Fault::fatal(
             "tool.old",
@@ -73,19 +73,6 @@ async fn version(copying: &Copying<'_>, name: &'static str, path: PathBuf) -> Op
     let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
     Some(Tool { name, path, version: version.to_owned(), major: digits.parse().ok()? })
-}
-
-/// Places at which the program is, in the order in which they are looked at.
-fn candidates(copying: &Copying<'_>, name: &str) -> Vec<PathBuf> {
-    let path = search_path(copying);
-    let on_path = path.split(':').filter(|folder| !folder.is_empty()).map(|folder| Path::new(folder).join(name));
-    let version =
-        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok());
-    let mut installed: Vec<PathBuf> =
-        std::fs::read_dir(INSTALLED).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    installed.sort_by_key(|path| std::cmp::Reverse(version(path)));
-    let installed = installed.into_iter().map(|folder| folder.join("bin").join(name));
-    on_path.take(64).filter(|path| path.is_file()).take(1).chain(installed.filter(|path| path.is_file())).collect()
 }
 
 fn search_path(copying: &Copying<'_>) -> String {

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::connect::{Session, column};
 use super::faults::{self, Stage};
+use super::quote;
 use super::stamp::Stamp;
 use crate::model::fault::Fault;
 
@@ -43,10 +44,10 @@ pub struct Settings {
 impl Settings {
     /// As options of CREATE DATABASE.
     fn options(&self) -> String {
-        let mut options = format!(" ENCODING {}", literal(&self.encoding));
+        let mut options = format!(" ENCODING {}", quote::literal(&self.encoding));
         let mut add = |name: &str, value: &Option<String>| {
             if let Some(value) = value {
-                options.push_str(&format!(" {name} {}", literal(value)));
+                options.push_str(&format!(" {name} {}", quote::literal(value)));
             }
         };
         add("LC_COLLATE", &self.datcollate);
@@ -55,13 +56,13 @@ impl Settings {
             Some("i") => {
                 options.push_str(" LOCALE_PROVIDER icu");
                 if let Some(locale) = &self.daticulocale {
-                    options.push_str(&format!(" ICU_LOCALE {}", literal(locale)));
+                    options.push_str(&format!(" ICU_LOCALE {}", quote::literal(locale)));
                 }
             }
             Some("b") => {
                 options.push_str(" LOCALE_PROVIDER builtin");
                 if let Some(locale) = &self.daticulocale {
-                    options.push_str(&format!(" BUILTIN_LOCALE {}", literal(locale)));
+                    options.push_str(&format!(" BUILTIN_LOCALE {}", quote::literal(locale)));
                 }
             }
             _ => {}
@@ -70,24 +71,22 @@ impl Settings {
     }
 }
 
-/// Text as an SQL literal.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A name as SQL.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 const LISTED: &str = "select d.datname::text, d.datallowconn, shobj_description(d.oid, 'pg_database'),
        (to_jsonb(d) - 'datacl' || jsonb_build_object('encoding', pg_encoding_to_char(d.encoding)))::text
   from pg_database d";
 
-/// Databases whose name is `pattern`, in the manner of LIKE.
-pub async fn list(session: &Session, pattern: &str, word: &str) -> Result<Vec<Found>, Fault> {
-    let asked = format!("{LISTED} where d.datname like $1 order by 1");
-    let rows = session.ask(&asked, &[(&pattern, Type::TEXT)], word).await?;
+/// Every database whose name begins as those that runs make.
+pub async fn all(session: &Session, word: &str) -> Result<Vec<Found>, Fault> {
+    list(session, "starts_with(d.datname, $1) order by 1", PREFIX, word).await
+}
+
+/// The database of that name.
+pub async fn find(session: &Session, name: &str, word: &str) -> Result<Option<Found>, Fault> {
+    Ok(list(session, "d.datname = $1", name, word).await?.pop())
+}
+
+async fn list(session: &Session, which: &str, name: &str, word: &str) -> Result<Vec<Found>, Fault> {
+    let rows = session.ask(&format!("{LISTED} where {which}"), &[(&name, Type::TEXT)], word).await?;
     rows.iter()
         .map(|row| {
             let settings = serde_json::from_str(column(row, 3)?)
@@ -95,12 +94,6 @@ pub async fn list(session: &Session, pattern: &str, word: &str) -> Result<Vec<Fo
             Ok(Found { name: column(row, 0)?, open: column(row, 1)?, stamp: Stamp::read(column(row, 2)?), settings })
         })
         .collect()
-}
-
-/// The database of that name.
-pub async fn find(session: &Session, name: &str, word: &str) -> Result<Option<Found>, Fault> {
-    let pattern = name.replace('\\', "\\\\").replace('_', "\\_").replace('%', "\\%");
-    Ok(list(session, &pattern, word).await?.pop())
 }
 
 /// Makes a database. It takes connections, of its owner only, once it is stamped.
@@ -112,7 +105,7 @@ pub async fn create(
     word: &str,
 ) -> Result<(), Fault> {
     begin(session, name, settings, stamp, word).await?;
-    send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quoted(name)), word).await
+    send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quote::name(name)), word).await
 }
 
 /// Makes a stamped database that takes no connections yet.
@@ -124,7 +117,7 @@ async fn begin(
     word: &str,
 ) -> Result<(), Fault> {
     let options = settings.map(Settings::options).unwrap_or_default();
-    let quoted = quoted(name);
+    let quoted = quote::name(name);
     let create = format!("CREATE DATABASE {quoted} TEMPLATE template0{options} ALLOW_CONNECTIONS false");
     send(session, &create, word).await.map_err(|fault| match fault.code.as_str() {
         "sql.42501" => fault.hinted("the role needs CREATEDB on that server: alter role … createdb"),
@@ -139,17 +132,19 @@ async fn begin(
 
 /// Writes a stamp on a database.
 pub async fn mark(session: &Session, name: &str, stamp: &Stamp, word: &str) -> Result<(), Fault> {
-    send(session, &format!("COMMENT ON DATABASE {} IS {}", quoted(name), literal(&stamp.text())), word).await
+    send(session, &format!("COMMENT ON DATABASE {} IS {}", quote::name(name), quote::literal(&stamp.text())), word)
+        .await
 }
 
-/// Drops a database whoever is connected to it, and the successor that it may have.
+/// Drops a database whoever is connected to it, and before it the successor that it may have: one that was not stamped yet
+/// is known by the other alone.
 pub async fn drop(session: &Session, name: &str, word: &str) -> Result<(), Fault> {
-    drop_one(session, name, word).await?;
-    drop_one(session, &format!("{name}{NEXT}"), word).await
+    drop_one(session, &format!("{name}{NEXT}"), word).await?;
+    drop_one(session, name, word).await
 }
 
 async fn drop_one(session: &Session, name: &str, word: &str) -> Result<(), Fault> {
-    let drop = format!("DROP DATABASE IF EXISTS {}", quoted(name));
+    let drop = format!("DROP DATABASE IF EXISTS {}", quote::name(name));
     match send(session, &format!("{drop} WITH (FORCE)"), word).await {
         // An autovacuum worker is nobody's to end but a superuser's. Without force the server ends it by itself.
         Err(fault) if fault.code == "sql.42501" => {
@@ -166,7 +161,7 @@ async fn drop_one(session: &Session, name: &str, word: &str) -> Result<(), Fault
 /// there is at every instant a stamped database from which to go on.
 pub async fn empty(session: &Session, name: &str, stamp: &Stamp, word: &str) -> Result<(), Fault> {
     let next = format!("{name}{NEXT}");
-    let rename = format!("ALTER DATABASE {} RENAME TO {}", quoted(&next), quoted(name));
+    let rename = format!("ALTER DATABASE {} RENAME TO {}", quote::name(&next), quote::name(name));
     let settings = match find(session, name, word).await? {
         Some(old) => old.settings,
         None => {
@@ -179,7 +174,7 @@ pub async fn empty(session: &Session, name: &str, stamp: &Stamp, word: &str) -> 
     begin(session, &next, Some(&settings), stamp, word).await?;
     drop_one(session, name, word).await?;
     send(session, &rename, word).await?;
-    send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quoted(name)), word).await
+    send(session, &format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quote::name(name)), word).await
 }
 
 /// The fault of a database that was there a moment ago.

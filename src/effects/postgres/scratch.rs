@@ -1,11 +1,11 @@
-//! `pg::scratch`, `pg::drop_scratch`, `pg::sweep`: databases that a run makes for itself, and only those ever dropped.
+//! `pg::scratch` and `pg::drop_scratch`: databases that a run makes for itself, and only those ever dropped.
 
 use serde_json::json;
 
 use super::connect::Session;
 use super::made::{self, Found, PREFIX};
 use super::stamp::Stamp;
-use super::{Postgres, application_name, backend, preview, resolve as asking};
+use super::{Postgres, application_name, backend, preview, quote, resolve as asking, sweep};
 use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket};
 use crate::model::Value;
 use crate::model::action::Action;
@@ -34,7 +34,7 @@ pub async fn perform(
     match action.word.as_str() {
         PgScratch::WORD => scratch(postgres, &PgScratch::of(action)?, ticket, ledger).await,
         PgDropScratch::WORD => drop_scratch(postgres, &PgDropScratch::of(action)?, ticket, ledger).await,
-        _ => sweep(postgres, &PgSweep::of(action)?, ticket, ledger).await,
+        _ => sweep::perform(postgres, &PgSweep::of(action)?, ticket, ledger).await,
     }
 }
 
@@ -92,16 +92,8 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
             shown.level = Level::Prepared;
         }
         PgSweep::WORD => {
-            let request = PgSweep::of(action)?;
-            let session = postgres.session(&request.server, "runsheet preview").await?;
-            let (leftovers, kept) = sorted(postgres, &session, "").await?;
-            postgres.give_back(session);
+            shown.notes = sweep::foresee(postgres, &PgSweep::of(action)?).await?;
             shown.level = Level::Read;
-            shown.notes.extend(leftovers.iter().map(|(name, stamp)| format!("would drop {name}, made by {stamp}")));
-            shown.notes.extend(kept.iter().map(|(name, why)| format!("would keep {name}: {why}")));
-            if shown.notes.is_empty() {
-                shown.notes.push("there is nothing to drop".to_owned());
-            }
         }
         _ => {}
     }
@@ -119,7 +111,7 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         PgDropScratch::WORD => {
             let made = unknown::readable(&PgDropScratch::of(action)?.made);
             let (server, database) = target::made(&made).unwrap_or((&made, &made));
-            vec![line(server, &format!("drop database {} with (force)", made::quoted(database)))]
+            vec![line(server, &format!("drop database {} with (force)", quote::name(database)))]
         }
         _ => Vec::new(),
     })
@@ -243,54 +235,4 @@ pub fn require_ours(found: &Found, ticket: &Ticket) -> Result<(), Fault> {
     };
     Err(Fault::fatal("scratch.not-ours", why)
         .hinted("a run empties and drops only what it made itself; pg::sweep drops what finished runs left behind"))
-}
-
-/// Names and makers of what may be dropped.
-type Leftovers = Vec<(String, Stamp)>;
-/// Names of what must stay, and why.
-type Kept = Vec<(String, String)>;
-
-/// What runs left on a server, and what of it must stay. `own` is the stamp of the run that asks.
-async fn sorted(postgres: &Postgres, session: &Session, own: &str) -> Result<(Leftovers, Kept), Fault> {
-    let (mut leftovers, mut kept) = (Vec::new(), Vec::new());
-    let pattern = format!("{}%", PREFIX.replace('_', "\\_"));
-    for found in made::list(session, &pattern, PgSweep::WORD).await? {
-        let Some(stamp) = found.stamp else {
-            kept.push((
-                found.name,
-                "it carries no stamp: no run made it, or it was killed at that very moment".to_owned(),
-            ));
-            continue;
-        };
-        if stamp.stamp == own {
-            kept.push((found.name, "this run made it".to_owned()));
-            continue;
-        }
-        match postgres.world.past.finished(&stamp.run, &stamp.stamp) {
-            Some(true) => leftovers.push((found.name, stamp)),
-            Some(false) => {
-                let why =
-                    format!("{stamp}, is not finished: `runsheet resume {0}`, or `runsheet abandon {0}`", stamp.run);
-                kept.push((found.name, why));
-            }
-            None => kept.push((found.name, format!("made by {stamp}, which this project does not know"))),
-        }
-    }
-    Ok((leftovers, kept))
-}
-
-async fn sweep(postgres: &Postgres, request: &PgSweep, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
-    let session = postgres.session(&request.server, &application_name(ticket)).await?;
-    session.require_writable()?;
-    let (leftovers, kept) = sorted(postgres, &session, &ticket.origin.stamp).await?;
-    let names: Vec<&str> = leftovers.iter().map(|(name, _)| name.as_str()).collect();
-    ledger.started(session.holds())?;
-    ledger.intent(json!({ "dropped": names }))?;
-    for name in &names {
-        postgres.close_idle(&format!("{}:{name}", request.server));
-        made::drop(&session, name, PgSweep::WORD).await?;
-    }
-    postgres.give_back(session);
-    let kept: Vec<Value> = kept.iter().map(|(name, why)| json!({ "name": name, "why": why })).collect();
-    Ok(Done { value: json!({ "dropped": names, "kept": kept }), rows: None })
 }

@@ -186,3 +186,22 @@ impl Comparison {
     /// The longest that its lists get.
     pub const MOST: usize = 1000;
 }
+
+impl Default for Comparison {
+    fn default() -> Self {
+        Self {
+            verdict: CheckVerdict::CouldNotVerify,
+            detail: String::new(),
+            left: String::new(),
+            right: String::new(),
+            compared: 0,
+            left_rows: 0,
+            right_rows: 0,
+            differences: Vec::new(),
+            gaps: Vec::new(),
+            tolerated: Vec::new(),
+            tables: Vec::new(),
+            left_out: 0,
+        }
+    }
+}

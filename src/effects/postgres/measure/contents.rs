@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::super::connect::{Session, column};
+use super::super::quote;
 use super::row_hash;
 use super::snapshot;
 use super::tables::Table;
@@ -69,7 +70,7 @@ impl Batch {
 fn source(table: &Table) -> String {
     match table.kind {
         TableKind::LargeObjects => "pg_catalog.pg_largeobject_metadata t".to_owned(),
-        _ => format!("only {} t", table.quoted()),
+        _ => format!("only {} t", quote::qualified(&table.schema, &table.name)),
     }
 }
 

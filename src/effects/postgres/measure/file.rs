@@ -1,32 +1,20 @@
 //! A measure as a file, closed to everyone else: names of tables and counts are nobody's business.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use crate::effects::files;
 use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured};
 
-/// Writes a measure, made durable under another name and renamed when complete; the folder is made when missing. Answers
-/// the SHA-256 of the file.
+/// Writes a measure, whole or not at all; the folder is made when missing. Answers the SHA-256 of the file.
 pub fn write(path: &Path, measured: &Measured) -> Result<String, Fault> {
     let failed = |error: &dyn std::fmt::Display| {
         Fault::fatal("measured.write", format!("{} cannot be written: {error}", path.display()))
     };
     let bytes = serde_json::to_vec(measured).map_err(|error| failed(&error))?;
-    let draft = path.with_extension("part");
-    let written = (|| {
-        if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
-    })();
-    written.map_err(|error: std::io::Error| failed(&error))?;
+    let made = path.parent().map_or(Ok(()), files::make_folder);
+    made.and_then(|()| files::write_whole(path, &bytes)).map_err(|error| failed(&error))?;
     Ok(digest::of_bytes(&bytes))
 }
 

@@ -23,57 +23,52 @@ use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
 
-pub use snapshot::{Exported, WHAT, ask, end, read_only};
-pub use tables::quoted;
+pub use snapshot::{Exported, SETTINGS, WHAT, ask, end, read_only};
 
 /// How a database is measured.
 #[derive(Clone, Debug)]
 pub struct How {
     /// Whether contents are hashed, or rows only counted.
     pub contents: bool,
-    /// The exported snapshot to measure at; a new one is taken when there is none.
-    pub snapshot: Option<String>,
     /// Sessions that measure at once, one at least.
     pub connections: usize,
 }
 
-/// Measures a database. Its sequences are read before anything else, since no snapshot holds them; whoever makes a copy at
-/// a snapshot of its own exports it by [`Exported::take`] and measures by [`Exported::measure`], so that the copy cannot have
-/// read them earlier.
+/// Measures a database at a snapshot of now. Whoever copies it meanwhile does so at a snapshot taken by [`Exported::take`],
+/// and measures at that one.
 ///
 /// # Errors
-/// When the target is reached through a pooler, when it cannot be read, or when the snapshot to import is gone. What a role
-/// may not read is no error, but a gap.
+/// When the target is reached through a pooler, or when it cannot be read. What a role may not read is no error, but a gap.
 pub async fn measure(postgres: &Postgres, target: &str, how: &How) -> Result<Measured, Fault> {
-    take(postgres, target, how, true).await
+    let exported = Exported::take(postgres, target).await?;
+    let measured = exported.measure(postgres, how).await;
+    exported.release(postgres).await;
+    measured
 }
 
 /// Measures everything but rows.
 pub async fn without_rows(postgres: &Postgres, target: &str) -> Result<Measured, Fault> {
-    take(postgres, target, &How { contents: false, snapshot: None, connections: 1 }, false).await
+    let exported = Exported::take(postgres, target).await?;
+    let measured = read(postgres, &exported, None).await;
+    exported.release(postgres).await;
+    measured
 }
 
-async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> Result<Measured, Fault> {
-    let exported = match &how.snapshot {
-        Some(_) => None,
-        None => Some(Exported::take(postgres, target).await?),
-    };
-    let id = how.snapshot.as_deref().or(exported.as_ref().map(|exported| exported.id.as_str())).unwrap_or_default();
-    let first = snapshot::import(postgres, target, id).await?;
-    let sequences = match &exported {
-        Some(exported) => exported.sequences.clone(),
-        None => sequences::read(&first).await?,
-    };
+/// Reads what is measured at a snapshot; without `how`, everything but rows.
+async fn read(postgres: &Postgres, exported: &Exported, how: Option<&How>) -> Result<Measured, Fault> {
+    let target = exported.target();
+    let first = exported.import(postgres).await?;
     let rows = first.ask(MOMENT, &[], WHAT).await?;
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server did not say what it is"))?;
     let (at, database): (DateTime<Utc>, String) = (column(row, 0)?, column(row, 1)?);
     let (server, form): (i32, String) = (column(row, 2)?, column(row, 3)?);
     let (mut found, mut gaps) = tables::list(&first).await?;
-    if !with_rows {
+    if how.is_none() {
         found.clear();
     }
 
-    let batches = contents::batches(found, how.contents.then_some(form.as_str()));
+    let contents = how.is_some_and(|how| how.contents);
+    let batches = contents::batches(found, contents.then_some(form.as_str()));
     let total = batches.iter().map(|batch| batch.tables.len() as u64).sum();
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = |session| {
@@ -89,8 +84,9 @@ async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> 
             Ok::<_, Fault>((session, measured))
         }
     };
-    let others = (1..how.connections.clamp(1, batches.len().max(1)))
-        .map(|_| async { work(snapshot::import(postgres, target, id).await?).await });
+    let connections = how.map_or(1, |how| how.connections);
+    let others =
+        (1..connections.clamp(1, batches.len().max(1))).map(|_| async { work(exported.import(postgres).await?).await });
     let own = async {
         let objects = objects::read(&first, server).await?;
         Ok::<_, Fault>((objects, work(first).await?))
@@ -100,19 +96,17 @@ async fn take(postgres: &Postgres, target: &str, how: &How, with_rows: bool) -> 
     gaps.extend(unverifiable);
 
     let mut tables: Vec<TableMeasure> = Vec::new();
-    if with_rows {
+    if how.is_some() {
         gaps.extend(snapshot::replaced(&own.0).await?);
     }
     for (session, measured) in others.into_iter().chain([own]) {
         snapshot::end(postgres, session).await;
         tables.extend(measured);
     }
-    if let Some(exported) = exported {
-        exported.release(postgres).await;
-    }
     tables.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
     gaps.sort();
-    Ok(Measured { format: FORMAT, at, database, server: server.cast_unsigned(), tables, sequences, objects, gaps })
+    let (server, sequences) = (server.cast_unsigned(), exported.sequences.clone());
+    Ok(Measured { format: FORMAT, at, database, server, tables, sequences, objects, gaps })
 }
 
 /// When, which database, which version; and how this server hashes, by an example: hashes of servers that answer

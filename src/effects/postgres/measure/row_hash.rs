@@ -6,7 +6,8 @@
 //! bits, an enum by an OID that a copy does not share. What they leave out goes into the seed; the remaining types are
 //! hashed by their text. A null differs from every value of its column, an empty text included.
 
-use super::tables::{Column, Table, quoted};
+use super::super::quote;
+use super::tables::{Column, Table};
 
 /// Columns up to which the typed form is used: a longer chain is nested too deeply for the server's parser.
 const MOST: usize = 100;
@@ -26,7 +27,7 @@ pub fn expression(table: &Table) -> String {
 }
 
 fn reference(column: &Column) -> String {
-    format!("t.{}", quoted(&column.name))
+    format!("t.{}", quote::name(&column.name))
 }
 
 /// The hash of one column, given the hash of those before it. The seed must occur once: it is a chain of its own.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::connect::{Session, column};
-use super::tables::quoted;
+use super::super::quote;
 use super::{WHAT, snapshot};
 use crate::model::fault::Fault;
 use crate::model::measured::SequenceMeasure;
@@ -35,8 +35,8 @@ pub async fn read(session: &Session) -> Result<Vec<SequenceMeasure>, Fault> {
         let mut sql = String::new();
         for (index, sequence) in chunk.iter().enumerate() {
             let separator = if index == 0 { "" } else { " union all " };
-            let (schema, name) = (quoted(&sequence.schema), quoted(&sequence.name));
-            let _ = write!(sql, "{separator}select {index}, last_value, is_called from {schema}.{name}");
+            let name = quote::qualified(&sequence.schema, &sequence.name);
+            let _ = write!(sql, "{separator}select {index}, last_value, is_called from {name}");
         }
         for row in snapshot::ask(session, &sql).await? {
             let index: i32 = column(&row, 0)?;

@@ -6,7 +6,8 @@ use tokio_postgres::Row;
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::{How, measure, sequences};
+use super::super::quote;
+use super::{How, read, sequences};
 use crate::model::fault::Fault;
 use crate::model::measured::{Gap, Measured, SequenceMeasure};
 
@@ -19,7 +20,7 @@ const APPLICATION: &str = "runsheet measure";
 /// For the length of a transaction. Time limits would end a snapshot that waits for others to finish; the rest decides what
 /// text a value has, or which rows a role sees: with `row_security` off a policy is an error instead of a filter. Newer servers
 /// also limit transactions, and notice while they compute that their client has died.
-const SETTINGS: &str = "
+pub const SETTINGS: &str = "
 SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL search_path = ''; SET LOCAL row_security = off; SET LOCAL lc_monetary = 'C'; SET LOCAL xmlbinary = 'base64';
 SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL TimeZone = 'UTC';
@@ -34,7 +35,7 @@ pub struct Exported {
     pub id: String,
     /// Where sequences stood at once after it was taken: no snapshot holds them. A copy that is made at this snapshot, later
     /// than that, has them no further behind.
-    pub sequences: Vec<SequenceMeasure>,
+    pub(super) sequences: Vec<SequenceMeasure>,
     session: Session,
 }
 
@@ -54,23 +55,25 @@ impl Exported {
     /// Measures at this snapshot, while something else may be done at it.
     ///
     /// # Errors
-    /// Those of [`measure`].
-    pub async fn measure(&self, postgres: &Postgres, contents: bool, connections: usize) -> Result<Measured, Fault> {
-        let how = How { contents, snapshot: Some(self.id.clone()), connections };
-        let mut measured = measure(postgres, &self.session.target, &how).await?;
-        measured.sequences.clone_from(&self.sequences);
-        Ok(measured)
+    /// Those of [`super::measure`], and that of a snapshot whose session has ended.
+    pub async fn measure(&self, postgres: &Postgres, how: &How) -> Result<Measured, Fault> {
+        read(postgres, self, Some(how)).await
+    }
+
+    /// The target that it is of.
+    pub fn target(&self) -> &str {
+        &self.session.target
+    }
+
+    /// A session that sees what this snapshot shows.
+    pub async fn import(&self, postgres: &Postgres) -> Result<Session, Fault> {
+        begin(postgres, self.target(), Some(&self.id)).await
     }
 
     /// Ends the snapshot; sessions that imported it keep theirs.
     pub async fn release(self, postgres: &Postgres) {
         end(postgres, self.session).await;
     }
-}
-
-/// A session that sees what the exported snapshot `id` shows.
-pub async fn import(postgres: &Postgres, target: &str, id: &str) -> Result<Session, Fault> {
-    begin(postgres, target, Some(id)).await
 }
 
 /// A session that sees one moment of its own, with the same settings.
@@ -90,7 +93,7 @@ async fn begin(postgres: &Postgres, target: &str, import: Option<&str>) -> Resul
     session.require_direct("a snapshot is shared by sessions of one's own")?;
     let mut sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ".to_owned();
     if let Some(id) = import {
-        let _ = write!(sql, "SET TRANSACTION SNAPSHOT '{}'; ", id.replace('\'', "''"));
+        let _ = write!(sql, "SET TRANSACTION SNAPSHOT {}; ", quote::literal(id));
     }
     sql.push_str(SETTINGS);
     session.batch(&sql, WHAT).await.map_err(|fault| match (import, fault.code.as_str()) {

@@ -27,18 +27,6 @@ pub struct Column {
     pub output: String,
 }
 
-impl Table {
-    /// Schema and name as SQL.
-    pub fn quoted(&self) -> String {
-        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
-    }
-}
-
-/// A name as SQL.
-pub fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// Tables that can be measured, biggest first, and those that cannot.
 pub async fn list(session: &Session) -> Result<(Vec<Table>, Vec<Gap>), Fault> {
     let (mut tables, mut gaps) = (Vec::new(), Vec::new());

@@ -2,7 +2,8 @@
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::measure::{end, quoted, read_only};
+use super::super::measure::{SETTINGS, end, read_only};
+use super::super::quote;
 use super::findings::Findings;
 use crate::model::fault::Fault;
 use crate::model::request::proving::{Amcheck, Comparison};
@@ -24,13 +25,13 @@ select c.oid, format('%I.%I', n.nspname, c.relname), c.relkind = 'i', a.amname::
 /// extension for the length of the check if it lacks it.
 pub async fn check(postgres: &Postgres, request: &Amcheck) -> Result<Comparison, Fault> {
     let target = &request.target;
-    let made_by_a_run = target.contains(':');
     let session = read_only(postgres, target).await?;
+    let made_by_a_run = session.made.is_some();
     let mut findings = Findings::new(&request.accept);
     let mut schema = extension(&session).await?;
     if schema.is_none() && made_by_a_run && !session.standby {
         // Taken back with the transaction: what is proved must not be changed by proving it.
-        session.batch("ROLLBACK; BEGIN; SET LOCAL search_path = ''", WHAT).await?;
+        session.batch(&format!("ROLLBACK; BEGIN; {SETTINGS}"), WHAT).await?;
         schema = match session.batch("CREATE EXTENSION amcheck SCHEMA public", WHAT).await {
             Ok(()) => extension(&session).await?,
             Err(_) => None,
@@ -57,11 +58,10 @@ async fn extension(session: &Session) -> Result<Option<String>, Fault> {
 }
 
 async fn relations(session: &Session, schema: &str, deep: bool, findings: &mut Findings<'_>) -> Result<u64, Fault> {
-    let mut checked = 0;
+    let (schema, mut checked) = (quote::name(schema), 0);
     for row in session.ask(LIST, &[], WHAT).await? {
         let (oid, name, index): (u32, String, bool) = (column(&row, 0)?, column(&row, 1)?, column(&row, 2)?);
         let (method, valid, system): (String, bool, bool) = (column(&row, 3)?, column(&row, 4)?, column(&row, 5)?);
-        let schema = quoted(schema);
         let sql = match (index, method.as_str()) {
             (true, "btree") if !valid => {
                 findings.differs("index", &name, "it is invalid");

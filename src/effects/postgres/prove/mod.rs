@@ -21,7 +21,7 @@ use crate::model::fault::Fault;
 use crate::model::measured::Measured;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::proving::{Amcheck, Comparison, Measure, SameObjects, SameRows, SequencesAhead, Side};
+use crate::model::request::proving::{Amcheck, Measure, SameObjects, SameRows, SequencesAhead, Side};
 use crate::model::scan;
 
 /// The words performed here. After a crash each is simply performed again.
@@ -40,7 +40,7 @@ async fn prove(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<
         Measure::WORD => take(postgres, &Measure::of(action)?, ticket).await,
         SameRows::WORD => {
             let request = SameRows::of(action)?;
-            let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+            let how = How { contents: request.contents, connections: request.connections };
             done(&match sides(postgres, &request.left, &request.right, Some(&how)).await? {
                 Sides::Both(left, right) => rows::compare(&request, &left, &right),
                 Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
@@ -83,7 +83,7 @@ struct Taken {
 }
 
 async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result<Done, Fault> {
-    let how = How { contents: request.contents, snapshot: None, connections: request.connections };
+    let how = How { contents: request.contents, connections: request.connections };
     let measured = measure::measure(postgres, &request.target, &how).await?;
     let path = postgres.world.state.join("measured").join(file_name(ticket));
     let digest = file::write(&path, &measured)?;
@@ -157,24 +157,5 @@ fn label(side: &Side, measured: &Measured) -> String {
     match side {
         Side::Target(name) => name.clone(),
         _ => format!("{} as of {}", measured.database, measured.at.format("%Y-%m-%d %H:%M:%S UTC")),
-    }
-}
-
-impl Default for Comparison {
-    fn default() -> Self {
-        Self {
-            verdict: crate::model::verdict::CheckVerdict::CouldNotVerify,
-            detail: String::new(),
-            left: String::new(),
-            right: String::new(),
-            compared: 0,
-            left_rows: 0,
-            right_rows: 0,
-            differences: Vec::new(),
-            gaps: Vec::new(),
-            tolerated: Vec::new(),
-            tables: Vec::new(),
-            left_out: 0,
-        }
     }
 }

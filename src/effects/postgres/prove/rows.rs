@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::Findings;
 use super::label;
+use crate::model::figures::count;
 use crate::model::measured::{Gap, Measured, TableKind, TableMeasure};
 use crate::model::request::proving::{Comparison, SameRows, Side, TablePair};
 
@@ -50,7 +51,7 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
     let labels = (label(&request.left, left), label(&request.right, right));
     let compared = format!(
         "{equal} of {} equal in {what}, {left_rows} rows in {} and {right_rows} in {}",
-        counted(names.len() as u64, "table"),
+        count(names.len() as u64, "table"),
         labels.0,
         labels.1
     );
@@ -112,7 +113,7 @@ fn pair(
             if close(left.rows, right.rows, request.tolerance) {
                 return Pair::Close;
             }
-            format!("{} on the left, {} on the right", counted(left.rows, "row"), right.rows)
+            format!("{} on the left, {} on the right", count(left.rows, "row"), right.rows)
         }
         (Some(left), Some(right)) if request.contents => match contents_of(left, right) {
             Contents::Equal => return Pair::Equal,
@@ -120,11 +121,11 @@ fn pair(
                 findings.gap("table", name, why);
                 return Pair::NotCompared;
             }
-            Contents::Different(what) => format!("{} on both sides, but {what}", counted(left.rows, "row")),
+            Contents::Different(what) => format!("{} on both sides, but {what}", count(left.rows, "row")),
         },
         (Some(_), Some(_)) => return Pair::Equal,
-        (Some(left), None) => format!("{} on the left, missing on the right", counted(left.rows, "row")),
-        (None, right) => format!("missing on the left, {} on the right", counted(right.map_or(0, |it| it.rows), "row")),
+        (Some(left), None) => format!("{} on the left, missing on the right", count(left.rows, "row")),
+        (None, right) => format!("missing on the left, {} on the right", count(right.map_or(0, |it| it.rows), "row")),
     };
     match kind {
         TableKind::Table | TableKind::LargeObjects => {
@@ -177,9 +178,4 @@ fn contents_of(left: &TableMeasure, right: &TableMeasure) -> Contents {
         (Some(_), Some(_)) => Contents::Different("contents differ"),
         _ => Contents::Unlike("its rows were counted, not hashed"),
     }
-}
-
-/// `1 row`, `2 rows`.
-pub fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

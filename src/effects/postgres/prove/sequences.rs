@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::super::Postgres;
 use super::super::connect::{Session, column};
-use super::super::measure::{WHAT, ask, end, quoted, read_only};
+use super::super::measure::{WHAT, ask, end, read_only};
+use super::super::quote;
 use super::findings::Findings;
 use crate::model::fault::Fault;
 use crate::model::request::proving::{Comparison, SequencesAhead};
@@ -80,11 +81,11 @@ async fn look(session: &Session, fed: &[Fed], findings: &mut Findings<'_>) -> Re
     for (index, it) in fed.iter().enumerate() {
         let separator = if index == 0 { "" } else { " union all " };
         let furthest = if it.increment < 0 { "min" } else { "max" };
-        let qualified = |name: &[String; 2]| format!("{}.{}", quoted(&name[0]), quoted(&name[1]));
+        let qualified = |name: &[String; 2]| quote::qualified(&name[0], &name[1]);
         let _ = write!(
             sql,
             "{separator}select {index}, last_value, is_called, (select {furthest}({})::text from {}) from {}",
-            quoted(&it.column),
+            quote::name(&it.column),
             qualified(&it.table),
             qualified(&it.sequence)
         );
