@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::program::project::Project;
+use crate::support::cluster::PASSWORD;
 use crate::support::lab::Lab;
 use crate::support::wait_until;
 
@@ -65,6 +66,16 @@ fn rows_that_are_too_old_or_too_few_turn_it_red() {
 }
 
 #[test]
+fn a_slip_in_the_parameters_is_told_before_anything_is_dumped() {
+    let world = World::new();
+    for slip in ["fresh=issues", "least=users", "least=users=many"] {
+        let said = world.drill(&[slip]).with_code(1).saying(slip.rsplit('=').next().expect("a value"));
+        assert!(!said.err.contains("✓ backup") && !said.err.contains("out of bounds"), "{slip}: {}", said.err);
+    }
+    world.nothing_is_left();
+}
+
+#[test]
 fn queries_of_the_application_must_answer_on_the_copy_and_can_only_read() {
     let world = World::new();
     world.drill(&["smoke=select greeting(name) from users limit 3"]).with_code(0).saying("3 rows");
@@ -73,6 +84,22 @@ fn queries_of_the_application_must_answer_on_the_copy_and_can_only_read() {
     let said = world.drill(&["smoke=delete from users"]);
     assert!([1, 3].contains(&said.code) && said.err.contains("is not a read"), "{}: {}", said.code, said.err);
     world.nothing_is_left();
+}
+
+#[test]
+fn a_role_that_may_not_read_everything_is_told_what_it_lacks() {
+    let world = World::new();
+    let role = format!("reader_{}", world.source.name);
+    world.source.sql(&format!(
+        "create role {role} login password '{PASSWORD}' in role pg_read_all_data;
+         alter table visits enable row level security; create policy own on visits using (who = 1)"
+    ));
+    let url = world.source.url.replace("//postgres:", &format!("//{role}:"));
+    let text = std::fs::read_to_string(world.project.path().join("runsheet.toml")).expect("the project");
+    world.project.file("runsheet.toml", &text.replace("${DATABASE_URL}", &url));
+    world.drill(&[]).with_code(1).saying("visits").saying("BYPASSRLS");
+    world.nothing_is_left();
+    world.source.sql(&format!("drop owned by {role}; drop role {role}"));
 }
 
 #[test]
@@ -90,7 +117,8 @@ fn migrations_run_on_the_copy_after_it_was_proved_and_never_on_the_source() {
 #[test]
 fn the_sources_own_server_is_refused_for_the_copy_unless_it_is_allowed() {
     let world = World::new();
-    world.drill(&["server=app"]).with_code(1).saying("same_server");
+    let refused = world.drill(&["server=app"]).with_code(1).saying("same_server=true");
+    assert!(!refused.err.contains("backup"), "it was dumped before the server was looked at: {}", refused.err);
     world.nothing_is_left();
     world.drill(&["server=app", "same_server=true"]).with_code(0);
 }

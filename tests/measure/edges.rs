@@ -279,6 +279,7 @@ async fn a_collation_that_changed_under_its_indexes_is_named() {
         left: Side::Target("left".into()),
         right: Side::Target("right".into()),
         grants: false,
+        older: false,
         accept: Vec::new(),
     };
     let both = effects(&left, &right);

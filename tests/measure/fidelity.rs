@@ -122,6 +122,7 @@ async fn two_hundred_awkward_tables_are_equal_after_a_dump_and_restore() {
         left: Side::Target("left".into()),
         right: Side::Target("right".into()),
         grants: true,
+        older: false,
         accept: Vec::new(),
     };
     passes(&ask(&effects(&left, &right), &request).await.unwrap());

@@ -26,6 +26,19 @@ create policy own on customers using (name = current_user);
 create rule quiet as on delete to customers do instead nothing;
 create statistics pair (dependencies) on customer, total from orders;
 comment on table orders is 'what was bought';
+alter table orders alter total set statistics 200, alter total set (n_distinct = 5);
+alter table customers alter name set compression pglz;
+create index by_length on customers (length(name));
+alter index by_length alter 1 set statistics 300;
+create view named as select id, name from customers;
+alter view named alter name set default 'nobody';
+create function compared(int, int) returns int language sql immutable as 'select btint4cmp($1, $2)';
+create function turned(int, int) returns int language sql immutable as 'select btint4cmp($2, $1)';
+create operator class ints for type int using btree as operator 1 <, operator 3 =, operator 5 >, function 1 compared(int, int);
+create operator family loose using btree;
+alter operator family loose using btree add function 1 (int, int) compared(int, int);
+create text search configuration words (copy = pg_catalog.english);
+create aggregate added(int) (sfunc = int4pl, stype = int, parallel = safe);
 insert into customers (name) values ('a'), ('b'), ('c');
 insert into orders (customer, total) select 1 + i % 3, i from generate_series(1, 9) i;
 ";
@@ -66,6 +79,22 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("comment on table orders is 'what was sold'", "comment table public.orders"),
     ("select setval('orders_id_seq', 8)", "sequence public.orders_id_seq"),
     ("alter sequence orders_id_seq increment 2", "sequence public.orders_id_seq"),
+    ("alter table orders alter total set statistics 100", "column public.orders.total"),
+    ("alter table orders alter total reset (n_distinct)", "column public.orders.total"),
+    ("alter table customers alter name set compression default", "column public.customers.name"),
+    ("alter index by_length alter 1 set statistics 100", "index public.by_length"),
+    ("alter view named alter name drop default", "column public.named.name"),
+    (
+        "alter operator family loose using btree drop function 1 (int, int);
+         alter operator family loose using btree add function 1 (int, int) turned(int, int)",
+        "operator family public.loose using btree",
+    ),
+    ("alter text search configuration words drop mapping for word", "text search configuration public.words"),
+    (
+        "alter text search configuration words alter mapping for asciiword with simple",
+        "text search configuration public.words",
+    ),
+    ("create or replace aggregate added(int) (sfunc = int4pl, stype = int)", "aggregate public.added(integer)"),
     ("create extension amcheck", "extension amcheck"),
     ("create schema more", "schema more"),
     ("select lo_from_bytea(0, 'x')", "large objects count"),
@@ -76,6 +105,7 @@ fn request() -> SameObjects {
         left: Side::Target("left".into()),
         right: Side::Target("right".into()),
         grants: false,
+        older: false,
         accept: Vec::new(),
     }
 }

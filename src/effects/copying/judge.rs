@@ -54,6 +54,11 @@ pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: 
         }
     } else if heard(&["connection to server", "server closed the connection", "terminating connection"]).is_some() {
         Fault::retryable(format!("{word}.connection"), message)
+    } else if tool.name == "pg_dump" && heard(&["permission denied", "row-level security"]).is_some() {
+        Fault::fatal("dump.right", message).hinted(
+            "a dump reads everything: use the owner of it all, or a role with pg_read_all_data, BYPASSRLS and the right to \
+             read each large object",
+        )
     } else if heard(BROKEN).is_some() {
         Fault::fatal("artefact.broken", message).hinted("the dump is damaged or cut off; take another one")
     } else {

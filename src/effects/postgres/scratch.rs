@@ -185,8 +185,8 @@ async fn require_apart(postgres: &Postgres, session: &Session, request: &PgScrat
                 ),
             )
             .hinted(format!(
-                "a copy there takes disk, memory and locks from `{other}`; point `{}` at another server, or say that it \
-                 may be so with #{{ same_server: true }}",
+                "a copy there takes disk, memory and locks from `{other}`; point `{}` at another server, or allow it: \
+                 same_server=true on the restore drill's command line, #{{ same_server: true }} in a runbook",
                 request.server
             )));
         }

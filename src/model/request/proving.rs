@@ -86,6 +86,10 @@ pub struct SameObjects {
     pub right: Side,
     /// Whether owners and grants are compared too.
     pub grants: bool,
+    /// Whether the right side is older than the left one, which has gone on since: where sequences stand, and how many large
+    /// objects there are, is then not compared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub older: bool,
     /// Objects and kinds that are tolerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<String>,

@@ -65,12 +65,16 @@ const SAME_ROWS: [Entry; 2] = proof!(
     same_rows
 );
 
+const OLDER: Param = param(
+    "#{older}",
+    "true when the right side is older than the left one, as a backup is than its source: where sequences stand and how many large objects there are is not compared then",
+);
 const SAME_OBJECTS: [Entry; 2] = proof!(
     "check::same_objects",
     "gate::same_objects",
-    "(left, right, #{ grants, accept }) -> true or false",
+    "(left, right, #{ grants, older, accept }) -> true or false",
     "Compares everything of two databases that is no row: columns, types, views, functions, triggers and whether they are enabled, constraints, indexes, sequences (the right one must not be behind), policies, extensions with their versions, comments, large objects by number. Kinds that are not compared are named, and never a pass.",
-    &[LEFT, RIGHT, param("#{grants}", "true compares owners and grants too"), TOLERATED_OBJECTS],
+    &[LEFT, RIGHT, param("#{grants}", "true compares owners and grants too"), OLDER, TOLERATED_OBJECTS],
     &[
         ("measured.changed", "the file of an earlier measure is not what it was"),
         ("check.same-database", "both sides are one and the same database"),
@@ -187,13 +191,13 @@ fn same_rows(call: &Call<'_>) -> Answer {
 }
 
 fn same_objects(call: &Call<'_>) -> Answer {
-    let options = call.options(2, &["grants", "accept"])?;
+    let options = call.options(2, &["grants", "older", "accept"])?;
     let ((left, mut reads), (right, others)) = (side(call, 0)?, side(call, 1)?);
     reads.extend(others);
-    let grants = options.flag("grants")?;
+    let (grants, older) = (options.flag("grants")?, options.flag("older")?);
     let accept = options.texts("accept")?.unwrap_or_default();
     let shown = title(&format!("compare objects of {left} and {right}"));
-    let request = SameObjects { left, right, grants, accept };
+    let request = SameObjects { left, right, grants, older, accept };
     compare(call, &options, "same objects", Action::read(SameObjects::WORD, &request, shown, reads))
 }
 

@@ -27,7 +27,10 @@ with mine as (
     union all
     select 'table', name,
            case relkind when 'p' then 'partitioned by ' || pg_catalog.pg_get_partkeydef(oid)
-                        when 'f' then 'foreign' else 'ordinary' end
+                        when 'f' then (select format('foreign on %I %s', s.srvname, array_to_string(f.ftoptions, ', '))
+                                         from pg_catalog.pg_foreign_table f join pg_catalog.pg_foreign_server s on s.oid = f.ftserver
+                                        where f.ftrelid = relations.oid)
+                        else 'ordinary' end
            || case relpersistence when 'u' then ', unlogged' else '' end
            || case when relrowsecurity then ', row security' else '' end
            || case when relforcerowsecurity then ', row security forced' else '' end
@@ -47,11 +50,15 @@ with mine as (
            || coalesce(' ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
            || case when a.attstorage <> t.typstorage then ' storage ' || a.attstorage::text else '' end
            || case when a.attcollation <> t.typcollation then ' collate ' || (select format('%I', k.collname) from pg_catalog.pg_collation k where k.oid = a.attcollation) else '' end
+           || case when a.attstattarget >= 0 then ' statistics ' || a.attstattarget else '' end
+           || coalesce(' compression ' || nullif(to_jsonb(a) ->> 'attcompression', ''), '')
+           || coalesce(' with ' || array_to_string(a.attoptions, ', '), '')
+           || coalesce(' options ' || array_to_string(a.attfdwoptions, ', '), '')
       from relations r
       join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
       join pg_catalog.pg_type t on t.oid = a.atttypid
       left join pg_catalog.pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
-     where r.relkind in ('r', 'p', 'f', 'c')
+     where r.relkind in ('r', 'p', 'f', 'c') or r.relkind = 'v' and d.oid is not null
     union all
     select case relkind when 'v' then 'view' else 'materialised view' end, name,
            case when relkind = 'm' and not relispopulated then 'not populated: ' else '' end
@@ -64,6 +71,8 @@ with mine as (
            || case when i.indisclustered then 'clustered: ' else '' end
            || case when i.indisreplident then 'replica identity: ' else '' end
            || pg_catalog.pg_get_indexdef(i.indexrelid)
+           || coalesce((select string_agg(format(' statistics %s of column %s', a.attstattarget, a.attnum), '' order by a.attnum)
+                          from pg_catalog.pg_attribute a where a.attrelid = i.indexrelid and a.attstattarget >= 0), '')
       from relations r
       join pg_catalog.pg_index i on i.indrelid = r.oid
       join pg_catalog.pg_class x on x.oid = i.indexrelid
@@ -119,9 +128,13 @@ with mine as (
     union all
     select case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, name,
            case when prokind = 'a'
-                then format('%s %s', pg_catalog.pg_get_function_result(oid),
-                            (select format('%s %s %s %s %s', a.aggkind, a.aggtransfn::regproc, a.aggfinalfn::regproc,
-                                           a.aggtranstype::regtype, a.agginitval)
+                then format('%s %s %s', pg_catalog.pg_get_function_result(oid), proparallel,
+                            (select concat_ws(' ', a.aggkind, a.aggtransfn::regproc, a.aggfinalfn::regproc, a.aggcombinefn::regproc,
+                                              a.aggserialfn::regproc, a.aggdeserialfn::regproc, a.aggmtransfn::regproc,
+                                              a.aggminvtransfn::regproc, a.aggmfinalfn::regproc, a.aggfinalextra, a.aggmfinalextra,
+                                              a.aggfinalmodify, a.aggmfinalmodify, a.aggsortop::regoperator, a.aggtranstype::regtype,
+                                              a.aggtransspace, a.aggmtranstype::regtype, a.aggmtransspace,
+                                              quote_nullable(a.agginitval), quote_nullable(a.aggminitval))
                                from pg_catalog.pg_aggregate a where a.aggfnoid = functions.oid))
                 else pg_catalog.pg_get_functiondef(oid) end
       from functions
@@ -155,29 +168,55 @@ with mine as (
       from pg_catalog.pg_operator o join mine m on m.oid = o.oprnamespace
      where o.oid not in (select objid from extended where classid = 'pg_catalog.pg_operator'::regclass)
     union all
-    select 'operator class', format('%I.%I using %s', m.nspname, o.opcname, a.amname), o.opcintype::regtype::text
+    select 'operator class', format('%I.%I using %s', m.nspname, o.opcname, a.amname),
+           format('%s%s of family %s%s', o.opcintype::regtype, case when o.opcdefault then ' default' else '' end, f.opfname,
+                  coalesce(', stored as ' || nullif(o.opckeytype, 0)::regtype, ''))
       from pg_catalog.pg_opclass o join mine m on m.oid = o.opcnamespace join pg_catalog.pg_am a on a.oid = o.opcmethod
+      join pg_catalog.pg_opfamily f on f.oid = o.opcfamily
      where o.oid not in (select objid from extended where classid = 'pg_catalog.pg_opclass'::regclass)
+    union all
+    select 'operator family', format('%I.%I using %s', m.nspname, f.opfname, a.amname),
+           concat_ws('; ',
+                     (select string_agg(o.amopstrategy || ' ' || o.amopopr::regoperator, ', ' order by o.amopstrategy, o.amopopr::regoperator::text collate "C")
+                        from pg_catalog.pg_amop o where o.amopfamily = f.oid),
+                     (select string_agg(p.amprocnum || ' ' || p.amproc::regprocedure, ', ' order by p.amprocnum, p.amproc::regprocedure::text collate "C")
+                        from pg_catalog.pg_amproc p where p.amprocfamily = f.oid))
+      from pg_catalog.pg_opfamily f join mine m on m.oid = f.opfnamespace join pg_catalog.pg_am a on a.oid = f.opfmethod
+     where f.oid not in (select objid from extended where classid = 'pg_catalog.pg_opfamily'::regclass)
     union all
     select 'cast', format('%s as %s', c.castsource::regtype, c.casttarget::regtype),
            format('%s %s %s', c.castfunc::regproc, c.castcontext, c.castmethod)
       from pg_catalog.pg_cast c
      where c.oid >= 16384 and c.oid not in (select objid from extended where classid = 'pg_catalog.pg_cast'::regclass)
     union all
-    select 'text search configuration', format('%I.%I', m.nspname, c.cfgname), ''
+    select 'text search configuration', format('%I.%I', m.nspname, c.cfgname),
+           (select p.prsname from pg_catalog.pg_ts_parser p where p.oid = c.cfgparser)
+           || coalesce((select string_agg(format(', %s %s', t.maptokentype, t.mapdict::regdictionary), '' order by t.maptokentype, t.mapseqno)
+                          from pg_catalog.pg_ts_config_map t where t.mapcfg = c.oid), '')
       from pg_catalog.pg_ts_config c join mine m on m.oid = c.cfgnamespace
      where c.oid not in (select objid from extended where classid = 'pg_catalog.pg_ts_config'::regclass)
     union all
-    select 'text search dictionary', format('%I.%I', m.nspname, c.dictname), coalesce(c.dictinitoption, '')
+    select 'text search dictionary', format('%I.%I', m.nspname, c.dictname),
+           concat_ws(' ', (select t.tmplname from pg_catalog.pg_ts_template t where t.oid = c.dicttemplate), c.dictinitoption)
       from pg_catalog.pg_ts_dict c join mine m on m.oid = c.dictnamespace
      where c.oid not in (select objid from extended where classid = 'pg_catalog.pg_ts_dict'::regclass)
     union all
-    select 'foreign server', format('%I', s.srvname), format('%s %s', w.fdwname, array_to_string(s.srvoptions, ', '))
+    select 'foreign data wrapper', format('%I', w.fdwname),
+           format('%s %s %s', w.fdwhandler::regproc, w.fdwvalidator::regproc, array_to_string(w.fdwoptions, ', '))
+      from pg_catalog.pg_foreign_data_wrapper w
+     where w.oid not in (select objid from extended where classid = 'pg_catalog.pg_foreign_data_wrapper'::regclass)
+    union all
+    select 'foreign server', format('%I', s.srvname),
+           concat_ws(' ', w.fdwname, s.srvtype, s.srvversion, array_to_string(s.srvoptions, ', '))
       from pg_catalog.pg_foreign_server s join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw
     union all
     select 'publication', format('%I', p.pubname),
-           format('%s %s %s %s %s %s', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
-                  (select string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' order by t.schemaname, t.tablename)
+           format('%s %s %s %s %s %s %s', p.puballtables, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot,
+                  (select string_agg(format('%I.%I', t.schemaname, t.tablename)
+                                     || coalesce((select format(' (%s)', string_agg(n, ', ' order by n collate "C"))
+                                                    from jsonb_array_elements_text(nullif(to_jsonb(t) -> 'attnames', 'null')) n), '')
+                                     || coalesce(' where ' || (to_jsonb(t) ->> 'rowfilter'), ''),
+                                     ', ' order by t.schemaname, t.tablename)
                      from pg_catalog.pg_publication_tables t where t.pubname = p.pubname))
       from pg_catalog.pg_publication p
     union all
@@ -195,7 +234,7 @@ with mine as (
     select 'comment', format('%s %s', i.type, i.identity), d.description
       from pg_catalog.pg_description d
      cross join lateral pg_catalog.pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-     where d.objoid >= 16384 and i.identity is not null
+     where (d.objoid >= 16384 or i.type = 'schema' and i.identity = 'public') and i.identity is not null
        and d.classoid <> 'pg_catalog.pg_extension'::regclass
        and not exists (select from extended e where e.classid = d.classoid and e.objid = d.objoid)
     union all

@@ -21,7 +21,7 @@ pub fn compare(request: &SameObjects, left: &Measured, right: &Measured) -> Comp
     for (gap, side) in gaps.filter(|(gap, _)| !gap.kind.ends_with("table")) {
         findings.gap(&gap.kind, &gap.name, format!("on the {side}: {}", gap.why));
     }
-    let (objects, others) = (by_name(left, request.grants), by_name(right, request.grants));
+    let (objects, others) = (by_name(left, request), by_name(right, request));
     let names: BTreeSet<_> = objects.keys().chain(others.keys()).copied().collect();
     let same_major = left.server / 10_000 == right.server / 10_000;
     let mut equal = 0;
@@ -44,7 +44,7 @@ pub fn compare(request: &SameObjects, left: &Measured, right: &Measured) -> Comp
         }
     }
     let positions: BTreeMap<_, _> = right.sequences.iter().map(|it| ((&it.schema, &it.name), it)).collect();
-    for sequence in &left.sequences {
+    for sequence in left.sequences.iter().filter(|_| !request.older) {
         let Some(other) = positions.get(&(&sequence.schema, &sequence.name)) else { continue };
         if behind(sequence, other) {
             let name = format!("{}.{}", sequence.schema, sequence.name);
@@ -60,8 +60,12 @@ pub fn compare(request: &SameObjects, left: &Measured, right: &Measured) -> Comp
     findings.conclude(&compared, comparison)
 }
 
-fn by_name(measured: &Measured, grants: bool) -> BTreeMap<(&str, &str), &str> {
-    let wanted = |object: &&ObjectMeasure| grants || object.kind != "grants";
+fn by_name<'a>(measured: &'a Measured, request: &SameObjects) -> BTreeMap<(&'a str, &'a str), &'a str> {
+    let wanted = |object: &&ObjectMeasure| match object.kind.as_str() {
+        "grants" => request.grants,
+        "large objects" => !request.older,
+        _ => true,
+    };
     measured
         .objects
         .iter()
