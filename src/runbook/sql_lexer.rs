@@ -171,7 +171,8 @@ impl Lexer<'_> {
             Some("{#") => "#}",
             _ => return Ok(false),
         };
-        let Some(length) = self.rest().find(close) else {
+        // Behind the opening: in `{%}` the two would share a sign.
+        let Some(length) = self.rest()[2..].find(close).map(|at| at + 2) else {
             return self.refuse(format!("`{}` without its `{close}`", &self.rest()[..2]), start);
         };
         let inside = self.rest()[2..length].to_owned();

@@ -56,9 +56,9 @@ fn only_what_this_run_made_is_dropped() {
     let project = project(&app);
     let server = Cluster::second().open("postgres");
     server.sql("create database runsheet_stranger_1_00000000");
-    runbook(&project, "keeps", r#"step("make", || pg::scratch(params.server));"#);
-    project.run(&["run", "keeps"]).with_code(0);
-    let kept = made("_keeps_1_").pop().expect("the database of a run without a cleanup");
+    runbook(&project, "heirloom", r#"step("make", || pg::scratch(params.server));"#);
+    project.run(&["run", "heirloom"]).with_code(0);
+    let kept = made("_heirloom_1_").pop().expect("the database of a run without a cleanup");
     for (nth, (what, why)) in [
         ("params.app".to_owned(), "not a database that a run made"),
         ("\"server:runsheet_stranger_1_00000000\"".to_owned(), "carries no stamp"),
@@ -119,6 +119,12 @@ fn a_sweep_drops_what_finished_runs_left_and_names_what_it_keeps() {
     theirs.run(&["abandon", "leaves-1", "--why", "a test"]).with_code(0);
     theirs.run(&["run", "sweep"]).with_code(0);
     assert!(made("_leaves_1_").is_empty());
+    runbook(&theirs, "heirloom", r#"step("make", || pg::scratch(params.server, #{ keep: true }));"#);
+    theirs.run(&["run", "heirloom"]).with_code(0);
+    theirs.run(&["run", "sweep"]).with_code(0);
+    let kept = made("_heirloom_1_");
+    assert_eq!(kept.len(), 1, "what was made to be kept is kept");
+    Cluster::second().open("postgres").sql(&format!("drop database {}", kept[0]));
 }
 
 #[test]

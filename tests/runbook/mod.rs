@@ -5,5 +5,6 @@ mod desk;
 mod examples;
 mod lint;
 mod realistic;
+mod shipped;
 mod sql;
 mod traps;

@@ -146,6 +146,14 @@ fn parameters_are_read_as_their_kind() {
     }
 }
 
+#[test]
+fn a_tag_whose_two_ends_share_a_sign_is_refused() {
+    for text in ["select {%}", "select {{}", "select {#}"] {
+        let (result, asked) = body(&format!("sql::exec(params.app, \"{text}\")"), Desk::new());
+        assert!(result.is_err() && asked.is_empty(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_lexer_never_panics(text in "(\\PC|[\\n'\"$/*\\-eE&{}%#;\\\\]){0,60}") {

@@ -124,7 +124,7 @@ async fn scratch(
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
     let word = PgScratch::WORD;
-    let stamp = Stamp::new(&postgres.world, ticket)?;
+    let stamp = Stamp { keep: request.keep, ..Stamp::new(&postgres.world, ticket)? };
     let session = postgres.session(&request.server, &application_name(ticket)).await?;
     session.require_writable()?;
     require_apart(postgres, &session, request).await?;

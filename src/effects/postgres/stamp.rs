@@ -23,6 +23,9 @@ pub struct Stamp {
     /// Whether something was restored into it, or began to be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub filled: bool,
+    /// Whether it is to outlive its run: no sweep drops it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 impl Stamp {
@@ -37,6 +40,7 @@ impl Stamp {
             operator: ticket.origin.operator.clone(),
             at: world.clock.now(),
             filled: false,
+            keep: false,
         })
     }
 

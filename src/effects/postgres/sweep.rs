@@ -68,6 +68,10 @@ async fn sorted(postgres: &Postgres, session: &Session, own: &str) -> Result<(Le
             kept.push((found.name, "this run made it".to_owned()));
             continue;
         }
+        if stamp.keep {
+            kept.push((found.name, format!("{stamp}, made it to be kept")));
+            continue;
+        }
         match postgres.world.past.finished(&stamp.run, &stamp.stamp) {
             Some(true) => leftovers.push((found.name, stamp)),
             Some(false) => {

@@ -18,6 +18,9 @@ pub struct PgScratch {
     /// Whether they may lie on the same one all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub same_server: bool,
+    /// Whether it is to outlive the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
 }
 
 impl Request for PgScratch {

@@ -13,7 +13,7 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "pg::scratch",
-            signature: "pg::scratch(server, #{ like, apart, same_server }) -> text SERVER:DATABASE",
+            signature: "pg::scratch(server, #{ like, apart, same_server, keep }) -> text SERVER:DATABASE",
             summary: "Makes an empty database of the run's own on a server, and answers its name, which goes wherever a target goes. It is stamped with the run, closed to everybody but the role that made it, and found again by its stamp, whatever is killed when.",
             params: &[
                 param("server", "target on whose server it is made; its role needs CREATEDB"),
@@ -23,6 +23,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 ),
                 param("#{apart}", "target, or list of targets, that must not lie on that server"),
                 param("#{same_server}", "true if they may all the same"),
+                param("#{keep}", "true if it is to outlive its run: no sweep drops it, only a person"),
             ],
             errors: &[
                 ("scratch.same-server", "the server is that of a target in `apart`"),
@@ -81,12 +82,13 @@ pub(crate) const WORDS: &[Entry] = &[
 
 fn scratch(call: &Call<'_>) -> Answer {
     let server = call.text(0)?;
-    let options = call.options(1, &["like", "apart", "same_server"])?;
+    let options = call.options(1, &["like", "apart", "same_server", "keep"])?;
     let request = PgScratch {
         server: server.clone(),
         like: options.text("like")?,
         apart: options.texts("apart")?.unwrap_or_default(),
         same_server: options.flag("same_server")?,
+        keep: options.flag("keep")?,
     };
     let shown = title(&format!("a scratch database on {server}"));
     let writes = vec![Resource::made_on(&server)];

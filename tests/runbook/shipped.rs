@@ -1,0 +1,27 @@
+//! The runbooks that come with the program keep the promise they hold others to: one version, one text. A project that
+//! ran one of them is refused another text of the same version, and nobody there could raise it.
+
+use std::path::Path;
+
+use runsheet::model::digest;
+
+/// Name, version and digest of the text of each. Whoever changes a text raises its version, and then writes both here.
+const SHIPPED: &[(&str, &str, &str)] = &[
+    ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
+    ("restore-drill", "1.0.0", "333f9874cc5e1917092189076013fbbc2f3c094014e2beb3151a9f7a8b0cf16d"),
+];
+
+#[test]
+fn a_shipped_runbook_that_changed_has_a_new_version() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
+    let mut found: Vec<(String, String, String)> = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the runbooks").flatten() {
+        let name = entry.path().file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let text = std::fs::read_to_string(entry.path()).expect("its text");
+        let version = text.split(&format!("runbook(\"{name}\", \"")).nth(1).and_then(|rest| rest.split('"').next());
+        found.push((name, version.expect("a version").to_owned(), digest::of_bytes(text.as_bytes())));
+    }
+    found.sort();
+    let found = found.iter().map(|(name, version, digest)| (name.as_str(), version.as_str(), digest.as_str()));
+    assert_eq!(found.collect::<Vec<_>>(), SHIPPED);
+}
