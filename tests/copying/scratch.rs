@@ -56,9 +56,9 @@ fn only_what_this_run_made_is_dropped() {
     let project = project(&app);
     let server = Cluster::second().open("postgres");
     server.sql("create database runsheet_stranger_1_00000000");
-    runbook(&project, "heirloom", r#"step("make", || pg::scratch(params.server));"#);
-    project.run(&["run", "heirloom"]).with_code(0);
-    let kept = made("_heirloom_1_").pop().expect("the database of a run without a cleanup");
+    runbook(&project, "keeps", r#"step("make", || pg::scratch(params.server));"#);
+    project.run(&["run", "keeps"]).with_code(0);
+    let kept = made("_keeps_1_").pop().expect("the database of a run without a cleanup");
     for (nth, (what, why)) in [
         ("params.app".to_owned(), "not a database that a run made"),
         ("\"server:runsheet_stranger_1_00000000\"".to_owned(), "carries no stamp"),
