@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row, Socket};
+use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement};
 
 use super::faults::{self, Stage};
 use super::stamp::Stamp;
@@ -57,6 +58,8 @@ pub struct Session {
     pub made: Option<Stamp>,
     /// The name it was given last, empty if it still has its first.
     pub renamed: String,
+    /// What each read asks first, planned once: a preview reads hundreds of times. `DISCARD ALL` takes it from the server.
+    pub before_reads: OnceCell<Statement>,
 }
 
 /// Opens a session and proves its identity.

@@ -79,7 +79,8 @@ pub fn done(answer: Changed) -> Result<Done, Fault> {
 }
 
 /// Keeps a session that the statements of a runbook ran in, without anything they left in it.
-async fn forget(postgres: &Postgres, session: Session) {
+async fn forget(postgres: &Postgres, mut session: Session) {
+    session.before_reads = tokio::sync::OnceCell::new();
     if session.client.batch_execute("DISCARD ALL").await.is_ok() {
         postgres.give_back(session);
     }

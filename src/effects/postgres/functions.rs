@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tokio_postgres::types::Type;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::connect::{Session, column};
+use super::faults::{self, Stage};
 use super::lexer;
 use crate::model::Value;
 use crate::model::fault::Fault;
@@ -115,10 +117,7 @@ pub async fn refuse_side_effects(session: &Session, sql: &str) -> Result<(), Fau
         return Ok(());
     }
     let (schemas, names): (Vec<String>, Vec<String>) = called.into_iter().unzip();
-    let list = Type::TEXT_ARRAY;
-    let refused = session
-        .ask(VOLATILE, &[(&schemas, list.clone()), (&names, list.clone()), (&LOOKING, list)], "sql::query")
-        .await?;
+    let refused = volatile(session, &schemas, &names).await?;
     let Some(row) = refused.first() else { return Ok(()) };
     let (schema, name): (String, String) = (column(row, 0)?, column(row, 1)?);
     let own = "use sql::exec or sql::admin for it; if it only reads, declare it STABLE";
@@ -127,6 +126,24 @@ pub async fn refuse_side_effects(session: &Session, sql: &str) -> Result<(), Fau
         format!("sql::query only reads, and `{schema}.{name}` is a function that may change something"),
     )
     .hinted(if schema == "pg_catalog" { "sql::admin is the word for it" } else { own }))
+}
+
+/// The first of these functions that is volatile and none of those that only look. A pooler gives sessions away, and so
+/// cannot keep a statement.
+async fn volatile(session: &Session, schemas: &[String], names: &[String]) -> Result<Vec<Row>, Fault> {
+    let list = Type::TEXT_ARRAY;
+    if session.pooled.is_some() {
+        let params: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&schemas, list.clone()), (&names, list.clone()), (&LOOKING, list)];
+        return session.ask(VOLATILE, &params, "sql::query").await;
+    }
+    let answer = async {
+        let lists = [list.clone(), list.clone(), list.clone()];
+        let prepare = || session.client.prepare_typed(VOLATILE, &lists);
+        let statement = session.before_reads.get_or_try_init(prepare).await?;
+        session.client.query(statement, &[&schemas, &names, &LOOKING]).await
+    };
+    answer.await.map_err(|error| faults::of(&error, Stage::Harmless, &session.what("sql::query")))
 }
 
 /// Calls inside of the expressions of a plan.

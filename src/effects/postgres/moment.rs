@@ -70,6 +70,7 @@ pub async fn session(
         standby,
         made: Stamp::read(column(row, 10)?),
         renamed: String::new(),
+        before_reads: tokio::sync::OnceCell::new(),
     })
 }
 
