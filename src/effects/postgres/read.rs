@@ -14,11 +14,10 @@ pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> R
     let request = SqlQuery::of(action)?;
     let sql = secrets::open(&postgres.world.vault, &request.sql)?;
     let session = postgres.session(&request.target, &application_name(ticket)).await?;
-    let answer = in_transaction(postgres, &session, &sql, action.timeout).await;
+    let (answer, ended) = in_transaction(postgres, &session, &sql, action.timeout).await;
     // A transaction that only read has nothing to lose. A session that cannot even end it, or has the rest of a large
     // answer still to come, is not used again.
-    let drained = !answer.as_ref().is_err_and(|fault| fault.code == "result.large");
-    if drained && session.client.batch_execute("ROLLBACK").await.is_ok() {
+    if ended {
         postgres.give_back(session);
     }
     let rows = answer?.rows;
@@ -26,17 +25,35 @@ pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> R
     Ok(Done { value: if request.single { single(rows)? } else { Value::Array(rows) }, rows: Some(count) })
 }
 
+/// The answer, and whether the transaction could be ended. What needs no answer of what goes before it is sent along with
+/// it, in that order: most of a small read is waiting.
 async fn in_transaction(
     postgres: &Postgres,
     session: &Session,
     sql: &str,
     timeout: Option<f64>,
-) -> Result<rows::Answer, Fault> {
+) -> (Result<rows::Answer, Fault>, bool) {
     let what = session.what("sql::query");
     let begin = format!("BEGIN READ ONLY{}{}", session.pins_for_transaction(), time_limit(timeout));
-    session.batch(&begin, "sql::query").await?;
-    functions::refuse_side_effects(session, sql).await?;
-    rows::run(session, sql, Stage::Harmless, &what, &postgres.world.vault).await?
+    let rollback = async { session.client.batch_execute("ROLLBACK").await.is_ok() };
+    let ready = tokio::join!(session.batch(&begin, "sql::query"), functions::refuse_side_effects(session, sql));
+    if let (Err(fault), _) | (_, Err(fault)) = ready {
+        return (Err(fault), rollback.await);
+    }
+    let run = rows::run(session, sql, Stage::Harmless, &what, &postgres.world.vault);
+    tokio::pin!(run, rollback);
+    let mut ended = None;
+    let answer = loop {
+        tokio::select! {
+            biased;
+            answer = &mut run => break answer.and_then(|answer| answer),
+            end = &mut rollback, if ended.is_none() => ended = Some(end),
+        }
+    };
+    // Behind an answer that is too large, the end of the transaction comes only after all of it.
+    let waits = ended.is_none() && !answer.as_ref().is_err_and(|fault| fault.code == "result.large");
+    let ended = if waits { rollback.await } else { ended.unwrap_or(false) };
+    (answer, ended)
 }
 
 /// The statement that limits a transaction's statements to `seconds`.
