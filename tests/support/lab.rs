@@ -34,6 +34,13 @@ impl Lab {
         lab
     }
 
+    /// A small lab that is up and keeps its source's history.
+    pub fn with_history() -> Self {
+        let lab = Self::new();
+        lab.run(&["up", "--small", "--pitr", "--at", "2026-01-31T12:00:00Z"]).with_code(0);
+        lab
+    }
+
     /// The folder that the program is run in.
     pub fn path(&self) -> &Path {
         self.folder.path()
