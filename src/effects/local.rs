@@ -9,11 +9,13 @@ use crate::model::clock::Clock;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
+use crate::model::request::recovery::MomentTold;
 use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, Request, Sleep};
 use crate::model::secret;
 
 /// The words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 5] = [Now::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, Sleep::WORD];
+pub const WORDS: [&str; 6] =
+    [Now::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, Sleep::WORD, MomentTold::WORD];
 
 /// What passwords are made of: 64 characters that no URL, shell or SQL text gives a meaning to.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -63,6 +65,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
             tokio::time::sleep(pause).await;
             Value::Null
         }
+        MomentTold::WORD => told(world, action)?,
         word => return Err(unknown_word(word)),
     };
     Ok(Done { value, rows: None })
@@ -77,6 +80,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
             password_length(action)?;
             (Level::Rendered, None, None)
         }
+        MomentTold::WORD => (Level::Read, Some(told(world, action)?), None),
         LogLine::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
         word => return Err(unknown_word(word)),
     };
@@ -85,6 +89,24 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
 
 fn time(world: &World) -> Value {
     world.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true).into()
+}
+
+/// A time in UTC, by this host's clock, and from now on: whoever reads it in the night sees a wrong zone in one of them.
+fn told(world: &World, action: &Action) -> Result<Value, Fault> {
+    let at = MomentTold::of(action)?.at;
+    let time = DateTime::parse_from_rfc3339(&at)
+        .map_err(|_| Fault::fatal("moment.time", format!("`{at}` is no time with its zone")))?;
+    let seconds = (world.clock.now() - time.with_timezone(&Utc)).num_seconds();
+    let (apart, side) = (seconds.unsigned_abs(), if seconds < 0 { "from now" } else { "ago" });
+    let length = match apart {
+        0..120 => format!("{apart} seconds"),
+        120..7200 => format!("{} minutes", apart / 60),
+        7200..172_800 => format!("{} hours {} minutes", apart / 3600, apart % 3600 / 60),
+        _ => format!("{} days {} hours", apart / 86_400, apart % 86_400 / 3600),
+    };
+    let utc = time.with_timezone(&Utc).format("%F %T%.f UTC");
+    let local = time.with_timezone(&chrono::Local).format("%F %T %:z");
+    Ok(format!("{utc} (here {local}, {length} {side})").into())
 }
 
 fn variable(world: &World, action: &Action) -> Result<Value, Fault> {

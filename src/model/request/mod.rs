@@ -4,6 +4,7 @@
 
 pub mod copying;
 pub mod proving;
+pub mod recovery;
 
 use std::collections::BTreeMap;
 

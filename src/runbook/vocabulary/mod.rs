@@ -14,8 +14,10 @@ mod command;
 mod copying;
 pub(crate) mod declaring;
 mod flow;
+mod moment;
 mod pg;
 mod proving;
+mod recovery;
 mod sql;
 mod values;
 
@@ -61,18 +63,20 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 11] = [
+static FAMILIES: [&[Entry]; 13] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
+    recovery::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
     &proving::CHECKS,
     flow::WORDS,
     values::WORDS,
+    moment::WORDS,
 ];
 
 /// Every word, in the order of the reference.
