@@ -27,6 +27,7 @@ use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
 use crate::model::ids::{ActionKey, RunId};
 use crate::model::preview::{Level, Previewed};
+use crate::model::provider::Providers;
 use crate::model::secret::Vault;
 use crate::model::target::Target;
 
@@ -34,6 +35,8 @@ use crate::model::target::Target;
 pub struct World {
     /// Configured targets, by name.
     pub targets: std::collections::BTreeMap<String, Target>,
+    /// Services around them.
+    pub providers: Providers,
     /// The variables that `env(…)` reads and commands get a few of.
     pub environment: Environment,
     /// Opens handles and redacts results.
