@@ -27,6 +27,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite::", &["journal"]),
     ("tokio_postgres::", &["effects"]),
     ("reqwest::", &["effects"]),
+    ("axum::", &["lab/neon"]),
     ("clap::", &["cli"]),
     ("indicatif::", &["cli"]),
     ("println!", &["cli", "main"]),

@@ -9,6 +9,7 @@ mod cluster;
 mod down;
 mod load;
 mod lock;
+pub mod neon;
 pub mod programs;
 mod psql;
 mod state;

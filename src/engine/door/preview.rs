@@ -15,6 +15,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::preview::{Level, Previewed};
+use crate::model::request::table::LogTable;
 use crate::model::request::{AskPerson, LogLine, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::target;
 use crate::model::unknown;
@@ -208,6 +209,18 @@ impl Host for PreviewDoor {
                 return Ok(Value::Bool(true));
             }
             LogLine::WORD => return Ok(Value::Null),
+            LogTable::WORD => {
+                let table = LogTable::of(&action)?;
+                let mut previewed = self.rendered(&action);
+                previewed.level = Level::Read;
+                // Notes are not pinned: a reason that reads otherwise tomorrow is no drift.
+                previewed.notes = match table.lines() {
+                    lines if lines.is_empty() => vec!["none".to_owned()],
+                    lines => lines,
+                };
+                self.line(&action, previewed, None);
+                return Ok(Value::Null);
+            }
             Sleep::WORD | RandomPassword::WORD => return Ok(Value::String(unknown::handle(&self.step))),
             _ => {}
         }

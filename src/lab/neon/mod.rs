@@ -1,0 +1,3 @@
+//! A stand-in for Neon's control plane, on loopback.
+
+pub mod backing;
