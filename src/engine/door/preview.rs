@@ -77,12 +77,17 @@ impl Walk {
         let Some(target) = resource.target() else { return resource.clone() };
         let Some(seen) = self.targets.get(target::base(target)) else { return resource.clone() };
         let shared = resource.path().ends_with("/shared");
+        // A branch that a run made is a server of its own.
+        if let (Some(branch), Some((_, made))) = (&seen.identity.branch, target::made_branch(target)) {
+            let part = if shared { "shared".to_owned() } else { format!("db/{}", seen.identity.database_key()) };
+            return Resource::new(format!("postgres/neon/{}/{made}/{part}", branch.project));
+        }
         let part = match target::made(target) {
             _ if shared => "shared".to_owned(),
             Some((_, database)) => format!("db/{database}"),
-            None => format!("db/{}", seen.identity.database_oid),
+            None => format!("db/{}", seen.identity.database_key()),
         };
-        Resource::new(format!("postgres/{}/{part}", seen.identity.system))
+        Resource::new(format!("postgres/{}/{part}", seen.identity.server_key()))
     }
 
     /// The step whose change, not performed, would alter what is read.
