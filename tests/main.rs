@@ -10,6 +10,7 @@ mod measure;
 mod postgres;
 mod process;
 mod program;
+mod purge;
 mod report;
 mod runbook;
 mod support;

@@ -9,13 +9,25 @@ use crate::model::clock::Clock;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
-use crate::model::request::recovery::MomentTold;
-use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, Request, Sleep};
+use crate::model::request::recovery::TimeTold;
+use crate::model::request::table::LogTable;
+use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, ReadClock, Request, Sleep};
 use crate::model::secret;
 
 /// The words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 6] =
-    [Now::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, Sleep::WORD, MomentTold::WORD];
+pub const WORDS: [&str; 8] = [
+    Now::WORD,
+    ReadClock::WORD,
+    RandomPassword::WORD,
+    EnvVar::WORD,
+    LogLine::WORD,
+    LogTable::WORD,
+    Sleep::WORD,
+    TimeTold::WORD,
+];
+
+/// Rows of a table that are shown while a run goes on; the report has them all.
+const ROWS: usize = 40;
 
 /// What passwords are made of: 64 characters that no URL, shell or SQL text gives a meaning to.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -43,6 +55,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
     }
     let value = match action.word.as_str() {
         Now::WORD => time(world),
+        ReadClock::WORD => world.clock.now().timestamp().into(),
         EnvVar::WORD => variable(world, action)?,
         RandomPassword::WORD => {
             let length = password_length(action)?;
@@ -57,6 +70,10 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
             world.sink.event(Event::Log(secret::readable(&line)));
             Value::Null
         }
+        LogTable::WORD => {
+            tell(world, &LogTable::of(action)?);
+            Value::Null
+        }
         Sleep::WORD => {
             let seconds = Sleep::of(action)?.seconds;
             let pause = std::time::Duration::try_from_secs_f64(seconds).map_err(|_| {
@@ -65,23 +82,40 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
             tokio::time::sleep(pause).await;
             Value::Null
         }
-        MomentTold::WORD => told(world, action)?,
+        TimeTold::WORD => told(world, action)?,
         word => return Err(unknown_word(word)),
     };
     Ok(Done { value, rows: None })
+}
+
+/// Shows a table, as far as a person can follow it.
+fn tell(world: &World, table: &LogTable) {
+    let say = |text: &str| world.sink.event(Event::Log(secret::readable(&world.vault.redact(text))));
+    let lines = table.lines();
+    if lines.is_empty() {
+        return say(&format!("{}: none", table.title));
+    }
+    say(&format!("{}:", table.title));
+    for line in lines.iter().take(1 + ROWS) {
+        say(&format!("  {line}"));
+    }
+    if table.rows.len() > ROWS {
+        say(&format!("  … and {} more, which the report lists", table.rows.len() - ROWS));
+    }
 }
 
 /// Says what one of [`WORDS`] would answer.
 pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
     let (level, value, note) = match action.word.as_str() {
         Now::WORD => (Level::Read, Some(time(world)), Some("the time of this preview; a run has its own")),
+        ReadClock::WORD => (Level::Read, Some(world.clock.now().timestamp().into()), None),
         EnvVar::WORD => (Level::Read, Some(variable(world, action)?), None),
         RandomPassword::WORD => {
             password_length(action)?;
             (Level::Rendered, None, None)
         }
-        MomentTold::WORD => (Level::Read, Some(told(world, action)?), None),
-        LogLine::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
+        TimeTold::WORD => (Level::Read, Some(told(world, action)?), None),
+        LogLine::WORD | LogTable::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
         word => return Err(unknown_word(word)),
     };
     Ok(Previewed { level, value, by_hand: Vec::new(), notes: note.map(str::to_owned).into_iter().collect() })
@@ -93,7 +127,7 @@ fn time(world: &World) -> Value {
 
 /// A time in UTC, by this host's clock, and from now on: whoever reads it in the night sees a wrong zone in one of them.
 fn told(world: &World, action: &Action) -> Result<Value, Fault> {
-    let at = MomentTold::of(action)?.at;
+    let at = TimeTold::of(action)?.at;
     let time = DateTime::parse_from_rfc3339(&at)
         .map_err(|_| Fault::fatal("moment.time", format!("`{at}` is no time with its zone")))?;
     let seconds = (world.clock.now() - time.with_timezone(&Utc)).num_seconds();

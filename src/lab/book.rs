@@ -55,7 +55,18 @@ pub struct Book {
 impl Book {
     /// A new one of the current form.
     pub fn new(id: String, password: String, rows: u64, at: DateTime<Utc>, servers: PathBuf) -> Self {
-        Self { format: FORMAT, id, ready: false, rows, at, password, servers, source_port: 0, scratch_port: 0, pitr: false }
+        Self {
+            format: FORMAT,
+            id,
+            ready: false,
+            rows,
+            at,
+            password,
+            servers,
+            source_port: 0,
+            scratch_port: 0,
+            pitr: false,
+        }
     }
 
     /// The book in a lab's folder; `None` if there is no lab. A folder with other things in it is refused.

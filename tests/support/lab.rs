@@ -85,6 +85,18 @@ impl Lab {
         self.database("scratch")
     }
 
+    /// A `runsheet.toml` whose target `app` is the application's database with its history.
+    pub fn toml(&self) -> String {
+        let status = self.status();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        format!(
+            "[targets.app]\nurl = \"{}\"\nlabel = \"app\"\n[targets.app.recovery]\nbase = \"{}\"\nrestore_command = \"{}\"\n",
+            text(&status["source"]["url"]),
+            text(&status["recovery"]["base"]),
+            text(&status["recovery"]["restore_command"])
+        )
+    }
+
     fn database(&self, server: &str) -> Database {
         let url = self.status()[server]["url"].as_str().expect("a url").to_owned();
         Database { name: url.rsplit('/').next().unwrap_or_default().to_owned(), url }

@@ -77,8 +77,9 @@ pub fn all(history: &History) -> Result<Vec<Base>, Fault> {
     };
     if found.is_empty() {
         let message = format!("{} is no base backup, and has none in it", root.display());
-        return Err(Fault::fatal("recover.base", message)
-            .hinted("a base backup is the folder that pg_basebackup -D wrote (format plain), or one of tar files unpacked"));
+        return Err(Fault::fatal("recover.base", message).hinted(
+            "a base backup is the folder that pg_basebackup -D wrote (format plain), or one of tar files unpacked",
+        ));
     }
     let mut bases = found.iter().map(|folder| read(folder, history)).collect::<Result<Vec<_>, Fault>>()?;
     bases.sort_by_key(|base| (base.from, base.stop));
@@ -114,8 +115,10 @@ fn read(folder: &Path, history: &History) -> Result<Base, Fault> {
     let missing = |name: &str| wrong(folder, &format!("pg_controldata does not say its `{name}`"));
     let system = control("Database system identifier").ok_or_else(|| missing("Database system identifier"))?;
     let segment = number("Bytes per WAL segment").ok_or_else(|| missing("Bytes per WAL segment"))?;
-    let least =
-        LEAST.iter().map(|(told, setting)| Ok((*setting, number(told).ok_or_else(|| missing(told))?))).collect::<Result<Vec<_>, Fault>>()?;
+    let least = LEAST
+        .iter()
+        .map(|(told, setting)| Ok((*setting, number(told).ok_or_else(|| missing(told))?)))
+        .collect::<Result<Vec<_>, Fault>>()?;
     let label = Label::read(&label).ok_or_else(|| wrong(folder, "its backup_label cannot be read"))?;
     let ended = fetch(history, folder, owner, &label.history_file(segment));
     let ended = ended.as_deref().and_then(|text| Label::read(text));
@@ -170,7 +173,10 @@ impl Label {
 /// A time as servers write it into labels, in a zone that has one meaning only.
 fn utc(text: &str) -> Option<DateTime<Utc>> {
     let (time, zone) = text.rsplit_once(' ')?;
-    matches!(zone, "UTC" | "GMT" | "Z").then(|| NaiveDateTime::parse_from_str(time, "%F %T").ok()).flatten().map(|time| time.and_utc())
+    matches!(zone, "UTC" | "GMT" | "Z")
+        .then(|| NaiveDateTime::parse_from_str(time, "%F %T").ok())
+        .flatten()
+        .map(|time| time.and_utc())
 }
 
 fn last_written(folder: &Path) -> Result<DateTime<Utc>, Fault> {
@@ -317,13 +323,7 @@ pub fn give(path: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     owner.map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
 }
 
-fn copy_folder(
-    from: &Path,
-    to: &Path,
-    owner: Option<(u32, u32)>,
-    stop: &AtomicBool,
-    top: bool,
-) -> Result<(), Fault> {
+fn copy_folder(from: &Path, to: &Path, owner: Option<(u32, u32)>, stop: &AtomicBool, top: bool) -> Result<(), Fault> {
     make_folder(to, owner)?;
     for entry in std::fs::read_dir(from).map_err(|error| broken(from, &error))? {
         let entry = entry.map_err(|error| broken(from, &error))?;
@@ -340,9 +340,7 @@ fn copy_folder(
         if about.is_dir() {
             copy_folder(&path, &place, owner, stop, false)?;
         } else if about.is_file() {
-            std::fs::copy(&path, &place)
-                .and_then(|_| give(&place, owner))
-                .map_err(|error| broken(&place, &error))?;
+            std::fs::copy(&path, &place).and_then(|_| give(&place, owner)).map_err(|error| broken(&place, &error))?;
         }
     }
     Ok(())

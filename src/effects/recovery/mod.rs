@@ -115,7 +115,10 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         PgRecover::WORD => {
             let request = PgRecover::of(action)?;
             vec![
-                format!("cp -a BASE COPY && touch COPY/recovery.signal  # BASE: `base` of [targets.{}.recovery]", request.target),
+                format!(
+                    "cp -a BASE COPY && touch COPY/recovery.signal  # BASE: `base` of [targets.{}.recovery]",
+                    request.target
+                ),
                 format!("postgres -D COPY -c recovery_target_action=pause …  # recovered to {}", request.moment),
             ]
         }

@@ -14,9 +14,9 @@ use super::place::{self, Entry, PREFIX, broken};
 use super::server::{self, LOOK, Plan};
 use super::window::{self, Live};
 use super::{Recovering, server::free_port};
+use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::stamp::Stamp;
-use crate::effects::postgres::application_name;
 use crate::effects::{Done, Ledger, Resolution, Ticket, files};
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::figures::size;
@@ -77,8 +77,7 @@ pub async fn perform(
     let mut random = [0; 8];
     recovering.world.clock.random(&mut random);
     let folder = known.place.join(format!("runsheet-pit-{}", digest::hex(&random)));
-    let mut entry =
-        Entry { name, target: request.target.clone(), folder, port: 0, stamp, answer: None };
+    let mut entry = Entry { name, target: request.target.clone(), folder, port: 0, stamp, answer: None };
     place::write(recovering.world, &entry)?;
     match make(recovering, request, &known, &mut entry, ticket).await {
         Ok(value) => {
@@ -138,8 +137,11 @@ async fn know(recovering: &Recovering<'_>, request: &PgRecover, application: &st
         if time > now {
             let from = bases.first().map(|base| window::shown(base.from)).unwrap_or_default();
             let now = window::shown(now);
-            return Err(Fault::fatal("recover.future", format!("{} is in the future: it is {now} now", request.moment))
-                .hinted(format!("moments from {from} to {now} can be recovered")));
+            return Err(Fault::fatal(
+                "recover.future",
+                format!("{} is in the future: it is {now} now", request.moment),
+            )
+            .hinted(format!("moments from {from} to {now} can be recovered")));
         }
     }
     let base = window::choose(&bases, &request.moment)?.clone();
@@ -149,7 +151,8 @@ async fn know(recovering: &Recovering<'_>, request: &PgRecover, application: &st
         None if base.owner.is_some() => PathBuf::from("/var/tmp"),
         None => recovering.world.state.join("recovered"),
     };
-    let room = place.ancestors().find(|path| path.exists()).map_or_else(|| PathBuf::from("/"), std::path::Path::to_owned);
+    let room =
+        place.ancestors().find(|path| path.exists()).map_or_else(|| PathBuf::from("/"), std::path::Path::to_owned);
     let free = rustix::fs::statvfs(&room).map_err(|error| broken(&room, &error.into()))?;
     let free = free.f_bavail.saturating_mul(free.f_frsize);
     if free < base.bytes + base.bytes / 10 {
@@ -250,7 +253,8 @@ async fn stands(
     mut server: Child,
     ticket: &Ticket,
 ) -> Result<Option<Session>, Fault> {
-    let cannot = |error: std::io::Error| Fault::fatal("recover.failed", format!("the server cannot be watched: {error}"));
+    let cannot =
+        |error: std::io::Error| Fault::fatal("recover.failed", format!("the server cannot be watched: {error}"));
     let mut session: Option<Session> = None;
     loop {
         if server.try_wait().map_err(cannot)?.is_some() {
@@ -301,7 +305,8 @@ async fn reached(entry: &Entry, session: &Session, base: &Base) -> Result<Value,
 fn ended(log: &str, request: &PgRecover, known: &Known) -> Fault {
     let last = log.lines().rev().find_map(|line| line.split("last completed transaction was at log time ").nth(1));
     if log.contains("recovery ended before configured recovery target was reached") {
-        let until = last.map_or_else(|| "nothing was committed in it".to_owned(), |last| format!("its last commit is of {last}"));
+        let until = last
+            .map_or_else(|| "nothing was committed in it".to_owned(), |last| format!("its last commit is of {last}"));
         let message = format!("{} is not in the archived WAL: {until}", request.moment);
         let hint = match &known.live {
             Some(live) if live.switches => {
@@ -317,7 +322,8 @@ fn ended(log: &str, request: &PgRecover, known: &Known) -> Fault {
     let tail: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
     let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
     if log.contains("requested recovery stop point is before consistent recovery point") {
-        let message = format!("{} is before the base backup {} was finished", request.moment, known.base.folder.display());
+        let message =
+            format!("{} is before the base backup {} was finished", request.moment, known.base.folder.display());
         return Fault::fatal("recover.before", message).hinted("choose a later moment, or an older base backup");
     }
     Fault::fatal("recover.failed", format!("the recovery to {} failed", request.moment))

@@ -67,7 +67,10 @@ pub async fn perform(
         .await
         .map_err(|error| faults::of(&error, Stage::Sent, &to.what(PgCopyRows::WORD)))
         // Done again, it comes to the same.
-        .map_err(|fault| Fault { class: if fault.class == FaultClass::Unknown { FaultClass::Retryable } else { fault.class }, ..fault })?;
+        .map_err(|fault| Fault {
+            class: if fault.class == FaultClass::Unknown { FaultClass::Retryable } else { fault.class },
+            ..fault
+        })?;
     from.batch("ROLLBACK", PgCopyRows::WORD).await?;
     recovering.postgres.give_back(from);
     recovering.postgres.give_back(to);
@@ -125,7 +128,11 @@ async fn stream(
         sink.feed(packet).await.map_err(fault(to))?;
         if bytes - told >= TELL {
             told = bytes;
-            recovering.world.sink.event(Event::Progress { what: format!("bytes of {}", request.table), done: bytes, of: None });
+            recovering.world.sink.event(Event::Progress {
+                what: format!("bytes of {}", request.table),
+                done: bytes,
+                of: None,
+            });
         }
     }
     sink.finish().await.map_err(fault(to))

@@ -84,7 +84,8 @@ impl Plan<'_> {
         match self.moment {
             Moment::At(time) => {
                 // Abbreviations of zones, `Z` among them, are not known yet when a server reads its settings.
-                let plain = |time: chrono::DateTime<chrono::FixedOffset>| time.to_utc().format("%F %T%.f+00").to_string();
+                let plain =
+                    |time: chrono::DateTime<chrono::FixedOffset>| time.to_utc().format("%F %T%.f+00").to_string();
                 let time = chrono::DateTime::parse_from_rfc3339(time).map_or_else(|_| time.clone(), plain);
                 set("recovery_target_time", &time);
             }
@@ -95,7 +96,8 @@ impl Plan<'_> {
             let live = self.settings.iter().find(|(known, _)| known == name).and_then(|(_, text)| text.parse().ok());
             set(name, &live.unwrap_or(0).max(*least).to_string());
         }
-        for (name, given) in self.settings.iter().filter(|(name, _)| !self.base.least.iter().any(|(it, _)| it == name)) {
+        for (name, given) in self.settings.iter().filter(|(name, _)| !self.base.least.iter().any(|(it, _)| it == name))
+        {
             set(name, given);
         }
         text
@@ -136,7 +138,8 @@ impl Plan<'_> {
 
 /// What it has said so far.
 pub fn log(entry: &Entry) -> String {
-    std::fs::read(entry.folder.join("log")).map_or_else(|_| String::new(), |text| String::from_utf8_lossy(&text).into_owned())
+    std::fs::read(entry.folder.join("log"))
+        .map_or_else(|_| String::new(), |text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Whether it lets sessions in.

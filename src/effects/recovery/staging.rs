@@ -4,9 +4,9 @@
 use serde_json::json;
 use tokio_postgres::types::Type;
 
+use super::Recovering;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::stamp::Stamp;
-use super::Recovering;
 use crate::effects::postgres::{application_name, backend, quote, resolve as asking};
 use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket};
 use crate::model::action::Action;
@@ -59,7 +59,8 @@ pub async fn drop(
 ) -> Result<Done, Fault> {
     let session = recovering.postgres.session(&request.target, &application_name(ticket)).await?;
     session.require_writable()?;
-    let listed = "select nspname::text, obj_description(oid, 'pg_namespace') from pg_namespace where starts_with(nspname, $1)";
+    let listed =
+        "select nspname::text, obj_description(oid, 'pg_namespace') from pg_namespace where starts_with(nspname, $1)";
     let rows = session.ask(listed, &[(&PREFIX, Type::TEXT)], PgDropStaging::WORD).await?;
     let mut names: Vec<String> = Vec::new();
     for row in &rows {

@@ -50,7 +50,8 @@ pub async fn look(recovering: &Recovering<'_>, target: &str, application: &str) 
     let rows = session.ask(LOOK, &[], "pg::recovery_window").await?;
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server said nothing of its archive"))?;
     let (standby, mode): (bool, &str) = (column(row, 1)?, column(row, 2)?);
-    let settings: std::collections::BTreeMap<String, String> = serde_json::from_str(column(row, 7)?).unwrap_or_default();
+    let settings: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(column(row, 7)?).unwrap_or_default();
     Ok(Some(Live {
         now: column(row, 0)?,
         switches: !standby && mode != "off" && column(row, 3)?,
@@ -69,7 +70,9 @@ pub async fn perform(recovering: &Recovering<'_>, request: &PgRecoveryWindow) ->
         require_of(&bases, &live.session)?;
     }
     let (to, by) = match &live {
-        Some(live) if live.switches => (Some(live.now), "the live server, whose current segment is archived when it is needed"),
+        Some(live) if live.switches => {
+            (Some(live.now), "the live server, whose current segment is archived when it is needed")
+        }
         Some(live) => (live.archived, "the last segment in the archive; the role may not call pg_switch_wal()"),
         None => (None, "nobody: the server is not there to say what it archived"),
     };
@@ -151,7 +154,9 @@ pub async fn extend(live: &Live) -> Result<DateTime<Utc>, Fault> {
             .ask("select coalesce(last_archived_wal, ''), last_failed_wal, last_failed_time > coalesce(last_archived_time, '-infinity') from pg_stat_archiver", &[], word)
             .await?;
         let (archived, failed): (String, Option<String>) = match rows.first() {
-            Some(row) => (column(row, 0)?, if column::<Option<bool>>(row, 2)? == Some(true) { column(row, 1)? } else { None }),
+            Some(row) => {
+                (column(row, 0)?, if column::<Option<bool>>(row, 2)? == Some(true) { column(row, 1)? } else { None })
+            }
             None => (String::new(), None),
         };
         // Names of segments sort by timeline and position; a backup's history file begins with that of its segment.

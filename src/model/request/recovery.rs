@@ -120,13 +120,13 @@ impl Request for PgCopyRows {
     const WORD: &'static str = "pg::copy_rows";
 }
 
-/// `moment::told`: a time as people in several places read it. Answers text.
+/// `time::told`: a time as people in several places read it. Answers text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MomentTold {
+pub struct TimeTold {
     /// RFC 3339.
     pub at: String,
 }
 
-impl Request for MomentTold {
-    const WORD: &'static str = "moment::told";
+impl Request for TimeTold {
+    const WORD: &'static str = "time::told";
 }

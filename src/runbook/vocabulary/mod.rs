@@ -14,11 +14,14 @@ mod command;
 mod copying;
 pub(crate) mod declaring;
 mod flow;
-mod moment;
+
 mod pg;
 mod proving;
 mod recovery;
 mod sql;
+mod table;
+mod time;
+mod told;
 mod values;
 
 pub(crate) use call::Call;
@@ -63,7 +66,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 13] = [
+static FAMILIES: [&[Entry]; 15] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -76,7 +79,9 @@ static FAMILIES: [&[Entry]; 13] = [
     &proving::CHECKS,
     flow::WORDS,
     values::WORDS,
-    moment::WORDS,
+    table::WORDS,
+    time::WORDS,
+    told::WORDS,
 ];
 
 /// Every word, in the order of the reference.

@@ -39,7 +39,10 @@ pub(crate) const WORDS: &[Entry] = &[
             signature: "pg::recover(target, #{ at | lsn | name }) -> #{ target: \"TARGET:pit_…\", at, lsn, base }",
             summary: "Starts a throw-away server on loopback with a copy of the target's base backup, recovers it to a moment, and leaves it standing there, to be read only. It archives nothing, replicates nothing, and starts no workers; roles and passwords are those of then (SCRAM only). `target` goes wherever a target goes that is only read; `at` and `lsn` say what was really reached: the last commit, and its position. A live server that is up is made to archive its current segment first.",
             params: &[
-                param("target", "a target with `[targets.X.recovery]`: base, restore_command, and perhaps bin, folder, preload"),
+                param(
+                    "target",
+                    "a target with `[targets.X.recovery]`: base, restore_command, and perhaps bin, folder, preload",
+                ),
                 param("#{at}", "a time with its zone: everything committed until then"),
                 param("#{lsn}", "a position of the WAL: everything up to the record that ends there"),
                 param("#{name}", "what pg_create_restore_point was given"),
@@ -238,15 +241,8 @@ fn copy_rows(call: &Call<'_>) -> Answer {
     };
     let shown = title(&format!("rows of {schema}.{name} from {from} into {into} on {to}"));
     let writes = vec![Resource::database(&to)];
-    let request = PgCopyRows {
-        from: from.clone(),
-        to,
-        schema: schema.to_owned(),
-        table: name.to_owned(),
-        into,
-        condition,
-        raw,
-    };
+    let request =
+        PgCopyRows { from: from.clone(), to, schema: schema.to_owned(), table: name.to_owned(), into, condition, raw };
     let mut action = Action::change(PgCopyRows::WORD, &request, shown, Recovery::Repeatable, writes);
     action.reads = vec![Resource::database(&from)];
     call.give(&call.perform(action)?)
