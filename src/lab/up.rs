@@ -137,7 +137,7 @@ fn make(place: &Place, programs: &Programs, user: &ServerUser, wish: &Wish) -> R
     step(place, 4, "indexes", || load.indexes())?;
     step(place, 5, "functions and views", || load.behaviour())?;
     if book.pitr {
-        history::begin(place, &programs, user, &book)?;
+        history::begin(place, programs, user, &book)?;
     }
     book.ready = true;
     book.write(&place.folder)?;

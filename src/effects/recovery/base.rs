@@ -121,7 +121,7 @@ fn read(folder: &Path, history: &History) -> Result<Base, Fault> {
         .collect::<Result<Vec<_>, Fault>>()?;
     let label = Label::read(&label).ok_or_else(|| wrong(folder, "its backup_label cannot be read"))?;
     let ended = fetch(history, folder, owner, &label.history_file(segment));
-    let ended = ended.as_deref().and_then(|text| Label::read(text));
+    let ended = ended.as_deref().and_then(Label::read);
     let manifest = manifest_end(folder);
     let stop = ended.as_ref().and_then(|ended| ended.stop).or(manifest).unwrap_or(label.start);
     // Times there are whole seconds, so that the one after is surely behind. Where the archive does not say it, the file
