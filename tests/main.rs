@@ -11,6 +11,7 @@ mod neon;
 mod postgres;
 mod process;
 mod program;
+mod purge;
 mod report;
 mod runbook;
 mod support;

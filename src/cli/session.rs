@@ -131,6 +131,7 @@ impl Project {
         let locks = self.locks()?;
         let effects = Effects::new(World {
             targets: self.config.targets.clone(),
+            providers: self.config.providers.clone(),
             environment: self.config.variables.clone(),
             vault: Arc::clone(&self.vault),
             sink,

@@ -9,11 +9,16 @@ use crate::model::clock::Clock;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
-use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, Request, Sleep};
+use crate::model::request::table::LogTable;
+use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, ReadClock, Request, Sleep};
 use crate::model::secret;
 
 /// The words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 5] = [Now::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, Sleep::WORD];
+pub const WORDS: [&str; 7] =
+    [Now::WORD, ReadClock::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, LogTable::WORD, Sleep::WORD];
+
+/// Rows of a table that are shown while a run goes on; the report has them all.
+const ROWS: usize = 40;
 
 /// What passwords are made of: 64 characters that no URL, shell or SQL text gives a meaning to.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -41,6 +46,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
     }
     let value = match action.word.as_str() {
         Now::WORD => time(world),
+        ReadClock::WORD => world.clock.now().timestamp().into(),
         EnvVar::WORD => variable(world, action)?,
         RandomPassword::WORD => {
             let length = password_length(action)?;
@@ -53,6 +59,10 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         LogLine::WORD => {
             let line = world.vault.redact(&LogLine::of(action)?.text);
             world.sink.event(Event::Log(secret::readable(&line)));
+            Value::Null
+        }
+        LogTable::WORD => {
+            tell(world, &LogTable::of(action)?);
             Value::Null
         }
         Sleep::WORD => {
@@ -68,16 +78,33 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
     Ok(Done { value, rows: None })
 }
 
+/// Shows a table, as far as a person can follow it.
+fn tell(world: &World, table: &LogTable) {
+    let say = |text: &str| world.sink.event(Event::Log(secret::readable(&world.vault.redact(text))));
+    let lines = table.lines();
+    if lines.is_empty() {
+        return say(&format!("{}: none", table.title));
+    }
+    say(&format!("{}:", table.title));
+    for line in lines.iter().take(1 + ROWS) {
+        say(&format!("  {line}"));
+    }
+    if table.rows.len() > ROWS {
+        say(&format!("  … and {} more, which the report lists", table.rows.len() - ROWS));
+    }
+}
+
 /// Says what one of [`WORDS`] would answer.
 pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
     let (level, value, note) = match action.word.as_str() {
         Now::WORD => (Level::Read, Some(time(world)), Some("the time of this preview; a run has its own")),
+        ReadClock::WORD => (Level::Read, Some(world.clock.now().timestamp().into()), None),
         EnvVar::WORD => (Level::Read, Some(variable(world, action)?), None),
         RandomPassword::WORD => {
             password_length(action)?;
             (Level::Rendered, None, None)
         }
-        LogLine::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
+        LogLine::WORD | LogTable::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
         word => return Err(unknown_word(word)),
     };
     Ok(Previewed { level, value, by_hand: Vec::new(), notes: note.map(str::to_owned).into_iter().collect() })

@@ -27,6 +27,7 @@ use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
 use crate::model::ids::{ActionKey, RunId};
 use crate::model::preview::{Level, Previewed};
+use crate::model::provider::Providers;
 use crate::model::secret::Vault;
 use crate::model::target::Target;
 
@@ -34,6 +35,8 @@ use crate::model::target::Target;
 pub struct World {
     /// Configured targets, by name.
     pub targets: std::collections::BTreeMap<String, Target>,
+    /// Services around them.
+    pub providers: Providers,
     /// The variables that `env(…)` reads and commands get a few of.
     pub environment: Environment,
     /// Opens handles and redacts results.
@@ -56,6 +59,25 @@ pub struct World {
 pub trait Past: Send + Sync {
     /// Whether a run is over for good; `None` if no run of this project has that id and that stamp.
     fn finished(&self, run: &str, stamp: &str) -> Option<bool>;
+
+    /// The runs that are not over, with the databases they were started on: what they still need is not to be removed.
+    ///
+    /// # Errors
+    /// When the runs cannot be read, in one sentence: nobody then knows what is needed.
+    fn unfinished(&self) -> Result<Vec<Unfinished>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// A run that is not over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// Its id.
+    pub run: String,
+    /// What it made carries this stamp.
+    pub stamp: String,
+    /// The databases it was started on.
+    pub databases: Vec<Identity>,
 }
 
 /// By which what a run makes is known as that run's, also on a server that several projects use.

@@ -21,6 +21,9 @@ pub struct Declaration {
     /// What becomes of a run of which a step failed or a gate did not pass.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// Whether it runs without a plan that somebody looked at.
+    #[serde(default)]
+    pub plan: PlanRule,
     /// Steps, in order.
     pub steps: Vec<StepSpec>,
 }
@@ -34,6 +37,17 @@ pub enum OnFailure {
     Keep,
     /// It is cleaned up and given up at once: nothing that it did is worth going on with.
     CleanUp,
+}
+
+/// Whether a run needs a plan that was made before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanRule {
+    /// It runs with a plan or without one.
+    #[default]
+    Optional,
+    /// It is begun only by `run --plan FILE`: nothing is changed that a preview did not name.
+    Required,
 }
 
 impl Declaration {

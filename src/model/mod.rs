@@ -17,6 +17,7 @@ pub mod ids;
 pub mod measured;
 pub mod param;
 pub mod preview;
+pub mod provider;
 pub mod request;
 pub mod scan;
 pub mod script;

@@ -52,6 +52,12 @@ pub fn made(name: &str) -> Option<(&str, &str)> {
     name.split_once(':')
 }
 
+/// Base and branch of a name `BASE:br-…`: the same database and role as that configured target, on a branch that a run
+/// made.
+pub fn made_branch(name: &str) -> Option<(&str, &str)> {
+    made(name).filter(|(_, branch)| branch.starts_with("br-"))
+}
+
 impl Target {
     /// The URL to use where a session must be one's own: locks, transactions, dumps.
     pub fn direct(&self) -> &str {

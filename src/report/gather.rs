@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     ChangeLine, CheckLine, ComparisonLine, DecisionLine, DoubtLine, FindingLine, Listing, NoteLine, Operator, Param,
-    Report, StepLine, Tally, TargetLine,
+    Report, StepLine, TableLine, Tally, TargetLine,
 };
 use crate::journal::chain;
 use crate::journal::entry::{Answer, Entry, Outcome, Record, RunStarted, StepEnd};
@@ -12,12 +12,16 @@ use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
 use crate::model::ids::{ActionKey, Phase, RunId};
 use crate::model::request::proving::{Amcheck, Comparison, Finding, SameObjects, SameRows, SequencesAhead};
+use crate::model::request::table::LogTable;
 use crate::model::request::{AskPerson, LogLine, RecordCheck, Request};
 use crate::model::verdict::CheckVerdict;
 use crate::model::{secret, unknown};
 
 /// Tables of a comparison that are shown; the biggest come first among the equal ones.
 const TABLES: usize = 100;
+
+/// Rows of a runbook's own table that are shown.
+const ROWS: usize = 5000;
 
 /// Entries read at a time.
 const PAGE: usize = 500;
@@ -64,6 +68,7 @@ pub(super) fn gather(journal: &dyn Journal, run: &RunId) -> Result<Report, Journ
         tally: gathered.tally,
         comparisons: gathered.comparisons,
         findings: gathered.findings,
+        tables: gathered.tables,
         changes: gathered.changes,
         rows_changed: gathered.rows_changed,
         reads: gathered.reads,
@@ -87,6 +92,7 @@ struct Gathered {
     tally: Tally,
     comparisons: Vec<ComparisonLine>,
     findings: Listing<FindingLine>,
+    tables: Vec<TableLine>,
     changes: Listing<ChangeLine>,
     rows_changed: u64,
     reads: u64,
@@ -152,6 +158,7 @@ impl Gathered {
                             self.notes.add(NoteLine { at, text: readable(&line.text) }, false);
                         }
                     }
+                    LogTable::WORD => self.table(&key, request),
                     _ if intent.is_none_or(|intent| !intent.changes) => {
                         self.reads += 1;
                         if let Outcome::Done { value } = &outcome {
@@ -278,6 +285,17 @@ impl Gathered {
             right_rows: compared.right_rows,
             tables,
         });
+    }
+
+    fn table(&mut self, key: &ActionKey, request: Value) {
+        let Ok(table) = serde_json::from_value::<LogTable>(request) else { return };
+        let mut rows = Listing { total: table.rows.len() as u64, shown: table.rows };
+        rows.shown.truncate(ROWS);
+        for cell in rows.shown.iter_mut().flatten() {
+            *cell = readable(cell);
+        }
+        let (title, columns) = (readable(&table.title), table.columns.iter().map(|name| readable(name)).collect());
+        self.tables.push(TableLine { step: place(key), title, columns, rows });
     }
 
     fn change(&mut self, key: &ActionKey, line: ChangeLine) {

@@ -110,6 +110,11 @@ pub fn markdown(report: &Report) -> String {
         }),
     );
     more(&mut out, &report.changes);
+    for told in &report.tables {
+        let columns: Vec<&str> = told.columns.iter().map(String::as_str).collect();
+        table(&mut out, &cell(&told.title), &columns, told.rows.shown.iter().cloned());
+        more(&mut out, &told.rows);
+    }
     table(
         &mut out,
         "Decisions",

@@ -71,6 +71,8 @@ pub struct Report {
     pub comparisons: Vec<ComparisonLine>,
     /// What checks of whole databases found, one line a table or object.
     pub findings: Listing<FindingLine>,
+    /// What the runbook told in tables.
+    pub tables: Vec<TableLine>,
     /// What was changed, one line an attempt.
     pub changes: Listing<ChangeLine>,
     /// Rows changed, all changes together.
@@ -230,6 +232,19 @@ pub struct FindingLine {
     pub name: String,
     /// What is wrong with it.
     pub what: String,
+}
+
+/// A table that the runbook told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TableLine {
+    /// The step it stands in.
+    pub step: String,
+    /// What it shows.
+    pub title: String,
+    /// Headings.
+    pub columns: Vec<String>,
+    /// A cell a column.
+    pub rows: Listing<Vec<String>>,
 }
 
 /// One attempt to change something.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::wording::{facts, headline, line, meaning, moment, rows, value};
 use super::{Listing, Report};
 use crate::model::figures::millis;
+use crate::model::request::table::LogTable;
 use crate::model::verdict::CheckVerdict;
 
 /// The report as plain text, without colours.
@@ -67,6 +68,11 @@ pub fn text(report: &Report) -> String {
         format!("{}  {:<7} {}  {}{rows}{attempt}{why}", moment(change.at), change.outcome, change.place, change.title)
     });
     more(&mut out, &report.changes);
+    for told in &report.tables {
+        let rows = LogTable { title: String::new(), columns: told.columns.clone(), rows: told.rows.shown.clone() };
+        section(&mut out, &line(&told.title), &rows.lines(), Clone::clone);
+        more(&mut out, &told.rows);
+    }
     section(&mut out, "Decisions", &report.decisions, |made| {
         format!("{}  {}  {}: {} ({})", moment(made.at), made.by, made.about, made.answer, made.why)
     });

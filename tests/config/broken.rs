@@ -84,7 +84,7 @@ fn a_folder_called_env_is_somebody_elses() {
 #[test]
 fn a_variable_in_a_parameter_is_refused_since_parameters_are_journaled() {
     let error = Project::new("[runbooks.x]\nhook = ['${WEBHOOK}']\n").refused();
-    assert_eq!(error.to_string(), "`runbooks.x.hook` has a `${…}`, which is only expanded in targets");
+    assert_eq!(error.to_string(), "`runbooks.x.hook` has a `${…}`, which is only expanded in targets and services");
     assert!(error.hint().unwrap().contains("env:NAME"));
 }
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod environment;
+mod providers;
 mod state;
 mod tls;
 

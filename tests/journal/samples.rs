@@ -24,6 +24,7 @@ pub fn started(runbook: &str) -> RunStarted {
         database: "app".into(),
         database_oid: 16384,
         address: "db.example.org:5432".into(),
+        branch: None,
     };
     RunStarted {
         format: runsheet::journal::entry::FORMAT,

@@ -70,7 +70,7 @@ async fn another_database_than_the_configured_or_the_pinned_one_is_refused() {
     assert_eq!(seen.database, one.name);
 
     let mut expecting = target("prod", &one.url);
-    expecting.identity = Some(ExpectedIdentity { system: seen.system.clone(), database: one.name.clone() });
+    expecting.identity = Some(ExpectedIdentity::Database { system: seen.system.clone(), database: one.name.clone() });
     only(expecting.clone()).identify("prod").await.unwrap();
     expecting.url = two.url.clone();
     let fault = only(expecting).identify("prod").await.unwrap_err();

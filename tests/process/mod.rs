@@ -19,6 +19,7 @@ use runsheet::model::environment::Environment;
 use runsheet::model::event::{Event, Sink};
 use runsheet::model::fault::Fault;
 use runsheet::model::ids::{ActionKey, Phase, RunId};
+use runsheet::model::provider::Providers;
 use runsheet::model::request::{CommandRun, Request};
 use runsheet::model::secret::Vault;
 
@@ -50,6 +51,7 @@ impl Bench {
         let events = Arc::new(Events::default());
         let world = World {
             targets: BTreeMap::new(),
+            providers: Providers::default(),
             environment: Environment::new(environment),
             vault: Arc::new(Vault::new(vec![7; 32])),
             sink: events.clone(),

@@ -7,6 +7,7 @@ use runsheet::effects::{Past, World};
 use runsheet::model::clock::Clock;
 use runsheet::model::environment::Environment;
 use runsheet::model::event::Silent;
+use runsheet::model::provider::Providers;
 use runsheet::model::secret::Vault;
 use runsheet::model::target::{Target, Tls, TlsMode};
 
@@ -52,6 +53,7 @@ pub fn target(name: &str, url: &str) -> Target {
 pub fn world(targets: impl IntoIterator<Item = Target>) -> World {
     World {
         targets: targets.into_iter().map(|target| (target.name.clone(), target)).collect(),
+        providers: Providers::default(),
         environment: Environment::default(),
         vault: Arc::new(Vault::new(b"key of the sealed world".to_vec())),
         sink: Arc::new(Silent),

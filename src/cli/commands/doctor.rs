@@ -36,10 +36,14 @@ impl Args {
                             identity.database, identity.address, identity.timeline
                         ));
                         if config.targets[name].identity.is_none() {
+                            let place = match &identity.branch {
+                                Some(it) => format!("project = \"{}\", branch = \"{}\"", it.project, it.branch),
+                                None => format!("system = \"{}\"", identity.system),
+                            };
                             out.data(&format!(
                                 "    so that no other database is ever taken for it, add beneath [targets.{name}]:\n    \
-                                 identity = {{ system = \"{}\", database = \"{}\" }}",
-                                identity.system, identity.database
+                                 identity = {{ {place}, database = \"{}\" }}",
+                                identity.database
                             ));
                         }
                     }

@@ -8,6 +8,8 @@ use super::super::error::CliError;
 use super::super::out::{Out, quoted};
 use super::super::session::Project;
 use super::super::show;
+use crate::model::declaration::PlanRule;
+use crate::model::script::Script;
 use crate::model::verdict::Verdict;
 use crate::runbook::{self, Severity};
 
@@ -32,7 +34,12 @@ impl Args {
         for name in &names {
             match catalog::sources(&project.config, name) {
                 Ok(sources) => match runbook::load(&sources) {
-                    Ok(loaded) => found.extend(runbook::lint(&loaded)),
+                    Ok(loaded) => {
+                        if loaded.declaration().plan == PlanRule::Required {
+                            out.talk(&format!("{name}: begun only by a plan: runsheet run --plan FILE"));
+                        }
+                        found.extend(runbook::lint(&loaded));
+                    }
                     Err(errors) => found.extend(errors),
                 },
                 Err(error) if names.len() == 1 => return Err(error),

@@ -14,7 +14,7 @@ use crate::engine::plan::{FORMAT, Plan, Planning};
 use crate::engine::start::Beginning;
 use crate::journal::entry::SecretSource;
 use crate::model::Value;
-use crate::model::declaration::Declaration;
+use crate::model::declaration::{Declaration, PlanRule};
 use crate::model::script::Script;
 use crate::model::verdict::Verdict;
 use crate::runbook::Sources;
@@ -61,8 +61,10 @@ pub fn preview(
     match (out.json, full) {
         (true, _) => out.json(&plan),
         (false, true) => out.data(&show::full(&plan)),
-        (false, false) => out.data(&show::render(&plan, &planning.declaration.params)),
+        (false, false) => out.data(&show::render(&plan, &planning.declaration)),
     }
+    let required = planning.declaration.plan == PlanRule::Required;
+    let (anew, _) = commands(runbook, params);
     let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
     let runbook = quoted(runbook);
     if !plan.sound() {
@@ -77,9 +79,18 @@ pub fn preview(
             let file = quoted(&file.to_string_lossy());
             out.next(&format!("runsheet run {runbook} --plan {file}"));
         }
+        None if required => out.next(&anew),
         None => out.next(&format!("runsheet run {runbook}{params}")),
     }
     Ok(Verdict::Pass)
+}
+
+/// The two commands with which a runbook is planned and then run by that plan.
+pub fn commands(runbook: &str, params: &[String]) -> (String, String) {
+    let params: String = params.iter().map(|param| format!(" {}", quoted(param))).collect();
+    let name = runbook.trim_end_matches(".rhai").rsplit('/').next().unwrap_or_default();
+    let (runbook, file) = (quoted(runbook), quoted(&format!("{name}.plan.json")));
+    (format!("runsheet plan {runbook}{params} --out {file}"), format!("runsheet run {runbook} --plan {file}"))
 }
 
 fn on_thread(session: &Session, planning: Planning) -> Result<Plan, CliError> {

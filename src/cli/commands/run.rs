@@ -17,7 +17,7 @@ use crate::engine::drive::{self, Ending};
 use crate::engine::plan::Plan;
 use crate::engine::start::{self, Held, StartError};
 use crate::engine::unwind;
-use crate::model::declaration::Declaration;
+use crate::model::declaration::{Declaration, PlanRule};
 use crate::model::ids::RunId;
 use crate::model::script::Script;
 use crate::model::verdict::Verdict;
@@ -88,6 +88,7 @@ impl Args {
         let if_locked = IfLocked::read(&self.if_locked)?;
         let approved = self.plan.as_deref().map(|file| plan::read(file, &self.runbook)).transpose()?;
         let prepared = Prepared::open(global, out, &self.runbook, &self.params, approved.as_ref())?;
+        refuse_unplanned(&prepared, approved.as_ref(), &self.params)?;
         refuse_unchosen_environment(&prepared, &self.params)?;
         let session = prepared.session;
         if let Some(approved) = &approved {
@@ -229,6 +230,18 @@ fn hold_to(approved: &Plan, session: &Session, planning: &plan::Parts, file: &Pa
         approved.runbook,
         quoted(&file.to_string_lossy())
     )))
+}
+
+/// A runbook that says so is begun only by a plan that somebody could look at.
+fn refuse_unplanned(prepared: &Prepared, approved: Option<&Plan>, params: &[String]) -> Result<(), CliError> {
+    let declaration = &prepared.planning.declaration;
+    if declaration.plan == PlanRule::Optional || approved.is_some() {
+        return Ok(());
+    }
+    let (plan, run) = plan::commands(&declaration.name, params);
+    Err(CliError::refused(format!("`{}` is begun only by a plan that was looked at", declaration.name))
+        .hinted(format!("first `{plan}`, then `{run}`"))
+        .next(plan))
 }
 
 /// A protected target is not changed in an environment that nobody named.

@@ -5,6 +5,7 @@ use super::super::catalog;
 use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
+use crate::model::declaration::PlanRule;
 use crate::model::script::Script;
 use crate::model::verdict::Verdict;
 
@@ -45,6 +46,9 @@ impl Args {
                 },
             };
             lines.push(format!("  {:<16} {} ({}; {or})", spec.name, spec.about, spec.kind.describe()));
+        }
+        if declaration.plan == PlanRule::Required {
+            lines.push("begun only by a plan: runsheet run --plan FILE".into());
         }
         lines.push("steps:".into());
         for step in &declaration.steps {

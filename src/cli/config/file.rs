@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::error::{ConfigError, did_you_mean};
+use super::provider::{GithubTable, NeonTable, Tables};
 use crate::model::identity::ExpectedIdentity;
 
 /// Parameter values by runbook.
@@ -25,6 +26,10 @@ pub struct File {
     pub env: BTreeMap<String, EnvironmentTable>,
     /// `[notify]`.
     pub notify: NotifyTable,
+    /// `[neon]`.
+    pub neon: Option<NeonTable>,
+    /// `[github]`.
+    pub github: Option<GithubTable>,
 }
 
 /// Who is told how a run ended.
@@ -43,6 +48,10 @@ pub struct EnvironmentTable {
     pub targets: BTreeMap<String, TargetTable>,
     /// `[env.NAME.runbooks.Y]`.
     pub runbooks: RunbookValues,
+    /// `[env.NAME.neon]`.
+    pub neon: Option<NeonTable>,
+    /// `[env.NAME.github]`.
+    pub github: Option<GithubTable>,
 }
 
 /// A target as it is written; `${VAR}` is not expanded yet.
@@ -89,8 +98,8 @@ impl File {
         toml::from_str(&text).map_err(|error| malformed(path, &text, &error))
     }
 
-    /// The targets and parameter values of one environment.
-    pub fn of_environment(mut self, name: Option<&str>) -> (BTreeMap<String, TargetTable>, RunbookValues) {
+    /// The targets, parameter values and services of one environment.
+    pub fn of_environment(mut self, name: Option<&str>) -> (BTreeMap<String, TargetTable>, RunbookValues, Tables) {
         let over = name.and_then(|name| self.env.remove(name)).unwrap_or_default();
         for (name, table) in over.targets {
             let base = self.targets.remove(&name).unwrap_or_default();
@@ -99,7 +108,15 @@ impl File {
         for (name, values) in over.runbooks {
             self.runbooks.entry(name).or_default().extend(values);
         }
-        (self.targets, self.runbooks)
+        let neon = match (self.neon, over.neon) {
+            (Some(base), Some(over)) => Some(base.overridden(over)),
+            (base, over) => over.or(base),
+        };
+        let github = match (self.github, over.github) {
+            (Some(base), Some(over)) => Some(base.overridden(over)),
+            (base, over) => over.or(base),
+        };
+        (self.targets, self.runbooks, Tables { neon, github })
     }
 }
 

@@ -6,6 +6,7 @@ mod dotenv;
 mod error;
 mod file;
 mod git;
+mod provider;
 pub mod state;
 mod target;
 mod url;
@@ -19,6 +20,7 @@ pub use file::RunbookValues;
 pub use variables::{Chosen, Why};
 
 use crate::model::environment::Environment;
+use crate::model::provider::Providers;
 use crate::model::target::Target;
 
 /// Name of the file that makes a folder a project.
@@ -49,6 +51,8 @@ pub struct Config {
     pub targets: BTreeMap<String, Target>,
     /// Why the other targets cannot be used: a command is refused only when it needs one of them.
     pub unusable: BTreeMap<String, ConfigError>,
+    /// Services around the targets.
+    pub providers: Providers,
     /// Parameter values that the command line need not name.
     pub runbooks: RunbookValues,
     /// The process environment with the `.env` files beneath it.
@@ -74,7 +78,7 @@ impl Config {
         }))
     }
 
-    /// Passwords inside URLs, each with the name to show instead: the vault hides them.
+    /// Passwords inside URLs and keys of services, each with the name to show instead: the vault hides them.
     pub fn passwords(&self) -> impl Iterator<Item = (&str, &str)> {
         self.passwords.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -99,7 +103,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
     let environment = variables::choose(options.environment.as_deref(), &process, &declared)?;
     let git = git::revision(&project, &process);
     let mut variables = variables::gather(&project, environment.as_ref(), process)?;
-    let (tables, runbooks) = file.of_environment(environment.as_ref().map(|chosen| chosen.name.as_str()));
+    let (tables, runbooks, services) = file.of_environment(environment.as_ref().map(|chosen| chosen.name.as_str()));
     refuse_variables_in_parameters(&runbooks)?;
 
     let mut warnings = std::mem::take(&mut variables.warnings);
@@ -126,6 +130,8 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
             }
         }
     }
+    let providers = provider::resolve(services, &variables);
+    passwords.extend(provider::keys(&providers));
     Ok(Config {
         state: state_in(options, &project, cwd),
         project,
@@ -133,6 +139,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
         environments,
         targets,
         unusable,
+        providers,
         runbooks,
         variables: Environment::new(variables.values),
         warnings,
@@ -185,7 +192,7 @@ fn refuse_variables_in_parameters(runbooks: &RunbookValues) -> Result<(), Config
         if let Some((name, _)) = values.iter().find(|(_, value)| mentions(value)) {
             return Err(ConfigError::key(
                 format!("`runbooks.{runbook}.{name}`"),
-                "has a `${…}`, which is only expanded in targets",
+                "has a `${…}`, which is only expanded in targets and services",
             )
             .hinted(
                 "a secret parameter is given as `env:NAME`; anything else is written out, or given as `name=value`",

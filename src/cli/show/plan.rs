@@ -7,12 +7,13 @@ use crate::effects::postgres::preview::url_variable;
 use crate::engine::door::preview::Line;
 use crate::engine::plan::{Plan, PlannedStep};
 use crate::model::Value;
+use crate::model::declaration::{Declaration, PlanRule};
 use crate::model::figures::millis;
-use crate::model::param::ParamSpec;
 use crate::model::preview::Level;
 
-/// The plan for a reader; `kinds` are those of its parameters.
-pub fn render(plan: &Plan, kinds: &[ParamSpec]) -> String {
+/// The plan for a reader, of a runbook that declares this.
+pub fn render(plan: &Plan, declaration: &Declaration) -> String {
+    let kinds = &declaration.params;
     let mut text = String::new();
     let _ =
         writeln!(text, "plan of {} {}, made {}", plan.runbook, plan.version, plan.at.format("%Y-%m-%d %H:%M:%S UTC"));
@@ -31,6 +32,9 @@ pub fn render(plan: &Plan, kinds: &[ParamSpec]) -> String {
             target.server.split(' ').next().unwrap_or_default(),
             identity.system
         );
+    }
+    if declaration.plan == PlanRule::Required {
+        let _ = writeln!(text, "  begun only by this plan: runsheet run --plan FILE");
     }
     for warning in &plan.warnings {
         let _ = writeln!(text, "  warning: {warning}");

@@ -149,6 +149,14 @@ fn said(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
 }
 
+/// A database and where it lies, as messages say it.
+fn shown(found: &Identity) -> String {
+    match &found.branch {
+        Some(branch) => format!("`{}` of {branch}", found.database),
+        None => format!("`{}` of system {}", found.database, found.system),
+    }
+}
+
 fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> Result<(), Fault> {
     let found = &session.moment.identity;
     let name = &target.name;
@@ -156,8 +164,9 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
         return Err(Fault::fatal(
             "identity.mismatch",
             format!(
-                "target `{name}` is not the configured database: expected `{}` of system {}, found `{}` of system {} at {}",
-                expected.database, expected.system, found.database, found.system, found.address
+                "target `{name}` is not the configured database: expected {expected}, found {} at {}",
+                shown(found),
+                found.address
             ),
         )
         .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
@@ -171,12 +180,14 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
     // The server of a made database is pinned by its base; the database itself is known by its stamp.
     let same = |pinned: &Identity| match made {
         None => pinned.same_database(found),
-        Some(_) => pinned.system == found.system && pinned.timeline == found.timeline,
+        Some(_) => pinned.same_server(found) && (pinned.branch.is_some() || pinned.timeline == found.timeline),
     };
     let pinned = postgres.pinned(target::base(name)).filter(|pinned| pin == Pin::Obeyed && !same(pinned));
     if let Some(pinned) = pinned {
-        let show =
-            |it: &Identity| format!("system {}, timeline {}, database oid {}", it.system, it.timeline, it.database_oid);
+        let show = |it: &Identity| match &it.branch {
+            Some(branch) => format!("database `{}` of {branch}", it.database),
+            None => format!("system {}, timeline {}, database oid {}", it.system, it.timeline, it.database_oid),
+        };
         return Err(Fault::fatal(
             "identity.changed",
             format!(

@@ -186,7 +186,7 @@ async fn flushed(postgres: &Postgres, session: &Session, name: &str) -> Result<S
     let witness = postgres.session(&session.target, name).await?;
     witness.require_writable()?;
     if witness.moment.started != session.moment.started
-        || !witness.moment.identity.same_database(&session.moment.identity)
+        || !witness.moment.identity.same_history(&session.moment.identity)
     {
         return Err(Fault::retryable(
             "target.moved",

@@ -38,7 +38,7 @@ use connect::{Pin, Session};
 
 use super::{Ticket, World};
 use crate::model::fault::Fault;
-use crate::model::identity::{ExpectedIdentity, Identity, ServerMoment};
+use crate::model::identity::{Identity, ServerMoment};
 use crate::model::target::{self, Target};
 
 /// How many idle sessions of a target are kept.
@@ -88,7 +88,7 @@ impl Postgres {
             name: name.to_owned(),
             url: url::of_database(configured.direct(), database),
             direct_url: None,
-            identity: identity.map(|it| ExpectedIdentity { database: database.to_owned(), ..it.clone() }),
+            identity: identity.map(|it| it.clone().with_database(database)),
             protected: false,
             ..configured.clone()
         }))

@@ -54,6 +54,7 @@ pub async fn session(
             database: column(row, 2)?,
             database_oid: column(row, 3)?,
             address: url::address(config),
+            branch: None,
         },
         started: column(row, 4)?,
         insert_lsn: column::<Option<i64>>(row, 5)?.unwrap_or_default().cast_unsigned(),
@@ -76,7 +77,7 @@ pub async fn session(
 
 /// Why the word of the server `now` about a transaction made at `then` must not be believed; `None` if it may.
 pub fn distrust(then: &ServerMoment, now: &ServerMoment) -> Option<String> {
-    if !then.identity.same_database(&now.identity) {
+    if !then.identity.same_history(&now.identity) {
         return Some(format!(
             "the transaction was made on system {}, timeline {}, database oid {}; this is system {}, timeline {}, database oid {}",
             then.identity.system,

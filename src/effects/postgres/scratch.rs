@@ -176,7 +176,7 @@ async fn require_apart(postgres: &Postgres, session: &Session, request: &PgScrat
     }
     for other in &request.apart {
         let found = postgres.identify(other).await?.identity;
-        if found.system == session.moment.identity.system {
+        if found.same_server(&session.moment.identity) {
             return Err(Fault::fatal(
                 "scratch.same-server",
                 format!(

@@ -15,6 +15,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::preview::{Level, Previewed};
+use crate::model::request::table::LogTable;
 use crate::model::request::{AskPerson, LogLine, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::target;
 use crate::model::unknown;
@@ -76,12 +77,17 @@ impl Walk {
         let Some(target) = resource.target() else { return resource.clone() };
         let Some(seen) = self.targets.get(target::base(target)) else { return resource.clone() };
         let shared = resource.path().ends_with("/shared");
+        // A branch that a run made is a server of its own.
+        if let (Some(branch), Some((_, made))) = (&seen.identity.branch, target::made_branch(target)) {
+            let part = if shared { "shared".to_owned() } else { format!("db/{}", seen.identity.database_key()) };
+            return Resource::new(format!("postgres/neon/{}/{made}/{part}", branch.project));
+        }
         let part = match target::made(target) {
             _ if shared => "shared".to_owned(),
             Some((_, database)) => format!("db/{database}"),
-            None => format!("db/{}", seen.identity.database_oid),
+            None => format!("db/{}", seen.identity.database_key()),
         };
-        Resource::new(format!("postgres/{}/{part}", seen.identity.system))
+        Resource::new(format!("postgres/{}/{part}", seen.identity.server_key()))
     }
 
     /// The step whose change, not performed, would alter what is read.
@@ -208,6 +214,18 @@ impl Host for PreviewDoor {
                 return Ok(Value::Bool(true));
             }
             LogLine::WORD => return Ok(Value::Null),
+            LogTable::WORD => {
+                let table = LogTable::of(&action)?;
+                let mut previewed = self.rendered(&action);
+                previewed.level = Level::Read;
+                // Notes are not pinned: a reason that reads otherwise tomorrow is no drift.
+                previewed.notes = match table.lines() {
+                    lines if lines.is_empty() => vec!["none".to_owned()],
+                    lines => lines,
+                };
+                self.line(&action, previewed, None);
+                return Ok(Value::Null);
+            }
             Sleep::WORD | RandomPassword::WORD => return Ok(Value::String(unknown::handle(&self.step))),
             _ => {}
         }

@@ -4,6 +4,7 @@
 
 pub mod copying;
 pub mod proving;
+pub mod table;
 
 use std::collections::BTreeMap;
 
@@ -177,6 +178,14 @@ pub struct Now {}
 
 impl Request for Now {
     const WORD: &'static str = "now";
+}
+
+/// `time::read()`: the time as a number of seconds since 1970, which a preview reads too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReadClock {}
+
+impl Request for ReadClock {
+    const WORD: &'static str = "time::read";
 }
 
 /// `random::password(n)`: a secret that the run makes. Answers its handle.

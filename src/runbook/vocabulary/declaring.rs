@@ -10,7 +10,7 @@ use super::super::{failure, stage};
 use super::call::{Answer, Error, Options};
 use super::{Call, Entry, Param, Word, did_you_mean, param};
 use crate::model::Value;
-use crate::model::declaration::{Declaration, HoldSpec, OnFailure, RetryPolicy, StepSpec};
+use crate::model::declaration::{Declaration, HoldSpec, OnFailure, PlanRule, RetryPolicy, StepSpec};
 use crate::model::param::{ParamKind, ParamSpec};
 
 const ABOUT: Param = param("about", "what the parameter means");
@@ -38,7 +38,7 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "runbook",
-            signature: "runbook(name, version, #{ about, params, lock, on_failure })",
+            signature: "runbook(name, version, #{ about, params, lock, on_failure, plan })",
             summary: "Declares the runbook. Stands once, at the top.",
             params: &[
                 param("name", "as typed on the command line: lower-case letters, digits, dashes"),
@@ -49,6 +49,10 @@ pub(crate) const WORDS: &[Entry] = &[
                 param(
                     "#{on_failure}",
                     "`keep` (unless told): a run of which a step failed stays unfinished, to be resumed or undone; `clean_up`: its cleanups run and it ends, as a drill should",
+                ),
+                param(
+                    "#{plan}",
+                    "`optional` (unless told), or `required`: it is begun only by `run --plan FILE`, so that nothing is changed that a preview did not name",
                 ),
             ],
             errors: &[],
@@ -295,7 +299,7 @@ fn runbook(call: &Call<'_>) -> Answer {
     if version.trim().is_empty() {
         return Err(call.misuse("the version must not be empty"));
     }
-    let options = call.options(2, &["about", "params", "lock", "on_failure"])?;
+    let options = call.options(2, &["about", "params", "lock", "on_failure", "plan"])?;
     let about = options.text("about")?.unwrap_or_default();
     let mut params = Vec::new();
     for (key, value) in options.map("params")? {
@@ -327,7 +331,15 @@ fn runbook(call: &Call<'_>) -> Answer {
             return Err(call.misuse(format!("`on_failure` is `keep` or `clean_up`, not `{other}`{near}")));
         }
     };
-    let head = Declaration { name: title, version, about, params, lock, on_failure, steps: Vec::new() };
+    let plan = match options.text("plan")?.as_deref() {
+        None | Some("optional") => PlanRule::Optional,
+        Some("required") => PlanRule::Required,
+        Some(other) => {
+            let near = did_you_mean(other, &["optional".to_owned(), "required".to_owned()]);
+            return Err(call.misuse(format!("`plan` is `optional` or `required`, not `{other}`{near}")));
+        }
+    };
+    let head = Declaration { name: title, version, about, params, lock, on_failure, plan, steps: Vec::new() };
     if stage::draft(|draft| draft.head.replace(head)).flatten().is_some() {
         return Err(call.misuse("a file declares one runbook"));
     }

@@ -17,6 +17,8 @@ mod flow;
 mod pg;
 mod proving;
 mod sql;
+mod table;
+mod time;
 mod values;
 
 pub(crate) use call::Call;
@@ -61,7 +63,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 11] = [
+static FAMILIES: [&[Entry]; 13] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -73,6 +75,8 @@ static FAMILIES: [&[Entry]; 11] = [
     &proving::CHECKS,
     flow::WORDS,
     values::WORDS,
+    table::WORDS,
+    time::WORDS,
 ];
 
 /// Every word, in the order of the reference.

@@ -1,0 +1,73 @@
+//! The services around a database, as configured: who runs its branches, and where its pull requests are.
+
+use std::collections::BTreeMap;
+
+use super::fault::Fault;
+
+/// Access to one Neon project. It holds a key, so it is never printed or serialised.
+#[derive(Clone)]
+pub struct NeonAccess {
+    /// Where the API is, without a slash at its end.
+    pub api_base: String,
+    /// The key.
+    pub api_key: String,
+    /// Id of the project.
+    pub project: String,
+    /// What the project must be called.
+    pub expect_project_name: Option<String>,
+}
+
+/// Access to one GitHub repository. It may hold a token, so it is never printed or serialised.
+#[derive(Clone)]
+pub struct GithubAccess {
+    /// Where the API is, without a slash at its end.
+    pub api_base: String,
+    /// The token; a public repository can be read without one.
+    pub token: Option<String>,
+    /// `OWNER/NAME`.
+    pub repo: String,
+}
+
+/// What is configured of each service.
+#[derive(Clone, Default)]
+pub struct Providers {
+    /// `[neon]`.
+    pub neon: Option<NeonAccess>,
+    /// `[github]`.
+    pub github: Option<GithubAccess>,
+    /// Why a table that is there cannot be used, by its name: only what needs it is refused.
+    pub unusable: BTreeMap<&'static str, Fault>,
+}
+
+impl Providers {
+    /// Access to Neon, or what to configure.
+    pub fn neon(&self) -> Result<&NeonAccess, Fault> {
+        self.neon.as_ref().ok_or_else(|| {
+            self.missing("neon", "api_key = \"${NEON_API_KEY}\" and project = \"…\" below `[neon]` in runsheet.toml")
+        })
+    }
+
+    /// Access to GitHub, or what to configure.
+    pub fn github(&self) -> Result<&GithubAccess, Fault> {
+        self.github
+            .as_ref()
+            .ok_or_else(|| self.missing("github", "repo = \"OWNER/NAME\" below `[github]` in runsheet.toml"))
+    }
+
+    /// Whether a table is there, usable or not.
+    pub fn mentions(&self, table: &str) -> bool {
+        self.unusable.contains_key(table)
+            || match table {
+                "neon" => self.neon.is_some(),
+                "github" => self.github.is_some(),
+                _ => false,
+            }
+    }
+
+    fn missing(&self, table: &'static str, write: &str) -> Fault {
+        self.unusable.get(table).cloned().unwrap_or_else(|| {
+            Fault::fatal(format!("{table}.config"), format!("this project has no `[{table}]`"))
+                .hinted(format!("write {write}"))
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! What deletes in bulk: previews that are held to, the purge of branches, and what it tells of each.
+
+mod planned;
