@@ -3,6 +3,8 @@
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
 
 pub mod copying;
+pub mod files;
+pub mod github;
 pub mod proving;
 pub mod table;
 

@@ -13,7 +13,9 @@ mod check;
 mod command;
 mod copying;
 pub(crate) mod declaring;
+mod files;
 mod flow;
+mod github;
 mod pg;
 mod proving;
 mod sql;
@@ -63,7 +65,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 13] = [
+static FAMILIES: [&[Entry]; 15] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -77,6 +79,8 @@ static FAMILIES: [&[Entry]; 13] = [
     values::WORDS,
     table::WORDS,
     time::WORDS,
+    files::WORDS,
+    github::WORDS,
 ];
 
 /// Every word, in the order of the reference.
