@@ -148,7 +148,8 @@ impl<'a> Asking<'a> {
                 }
             };
             let status = answer.status();
-            let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let header =
+                |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             let after = header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
             let spent = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
             match status {

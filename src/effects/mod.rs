@@ -8,6 +8,7 @@ mod env_file;
 pub mod files;
 mod github;
 pub mod local;
+mod needed;
 pub mod notify;
 pub mod postgres;
 pub mod process;
@@ -188,6 +189,7 @@ impl Effects {
             }
             word if env_file::WORDS.contains(&word) => env_file::perform(&self.world, action, ticket, ledger),
             word if github::WORDS.contains(&word) => github::perform(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action),
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -222,6 +224,12 @@ impl Effects {
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
             word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action).map(|done| Previewed {
+                level: Level::Read,
+                value: Some(done.value),
+                by_hand: Vec::new(),
+                notes: Vec::new(),
+            }),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };

@@ -45,13 +45,16 @@ fn a_shell_and_runsheet_read_back_what_was_written() {
     let read = AWKWARD.iter().enumerate().map(|(nth, _)| format!("env(\"V{nth}\")"));
     let read: Vec<String> = read.filter(|call| !call.contains("V5")).collect();
     let args = read.iter().enumerate().map(|(nth, call)| format!("V{nth}: {call}")).collect::<Vec<_>>().join(", ");
-    let again = format!("runbook(\"again\", \"1.0.0\", #{{ about: \"a test\" }});\nstep(\"write\", || files::env(\".env.again\", #{{ {args} }}));\n");
+    let again = format!(
+        "runbook(\"again\", \"1.0.0\", #{{ about: \"a test\" }});\nstep(\"write\", || files::env(\".env.again\", #{{ {args} }}));\n"
+    );
     project.file("runbooks/again.rhai", &again);
     project.run(&["run", "again"]).with_code(0);
     let again = std::fs::read_to_string(project.path().join(".env.again")).expect("text");
     let first = std::fs::read_to_string(&file).expect("text");
     for nth in 0..5 {
-        let value = |text: &str| text.lines().find_map(|line| line.strip_prefix(&format!("V{nth}=")).map(str::to_owned));
+        let value =
+            |text: &str| text.lines().find_map(|line| line.strip_prefix(&format!("V{nth}=")).map(str::to_owned));
         assert_eq!(value(&first), value(&again));
     }
 }
@@ -70,7 +73,9 @@ fn the_secret_is_in_the_file_and_nowhere_else() {
 fn what_somebody_else_wrote_is_not_overwritten_and_kept_on_request() {
     let project = Project::with_url("postgresql://nobody@127.0.0.1:1/none");
     let book = |name: &str, options: &str| {
-        let text = format!("runbook(\"{name}\", \"1.0.0\", #{{ about: \"a test\" }});\nstep(\"write\", || files::env(\".env.out\", #{{ NAME: \"{name}\" }}{options}));\n");
+        let text = format!(
+            "runbook(\"{name}\", \"1.0.0\", #{{ about: \"a test\" }});\nstep(\"write\", || files::env(\".env.out\", #{{ NAME: \"{name}\" }}{options}));\n"
+        );
         project.file(&format!("runbooks/{name}.rhai"), &text);
     };
     book("plain", "");
@@ -110,7 +115,8 @@ fn a_run_removes_what_it_wrote_and_nothing_else_wherever_it_is_killed() {
         assert!(!file.exists(), "killed after write {write}");
     }
     project.file(".env.mine", "MINE=1\n");
-    let wrong = "runbook(\"wrong\", \"1.0.0\", #{ about: \"a test\" });\nstep(\"take\", || files::remove(\".env.mine\"));\n";
+    let wrong =
+        "runbook(\"wrong\", \"1.0.0\", #{ about: \"a test\" });\nstep(\"take\", || files::remove(\".env.mine\"));\n";
     project.file("runbooks/wrong.rhai", wrong);
     let said = project.run(&["run", "wrong"]).with_code(1);
     assert!(said.err.contains("was not written by this run"), "{}", said.err);

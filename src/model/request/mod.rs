@@ -5,6 +5,7 @@
 pub mod copying;
 pub mod files;
 pub mod github;
+pub mod needed;
 pub mod proving;
 pub mod table;
 

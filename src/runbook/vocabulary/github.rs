@@ -40,5 +40,10 @@ fn pulls(call: &Call<'_>) -> Answer {
     }
     // How many they are is no part of the title: a plan is held to it.
     let reads = vec![Resource::new("github/pulls")];
-    call.give(&call.perform(Action::read(GithubPulls::WORD, &GithubPulls { numbers }, "states of pull requests", reads))?)
+    call.give(&call.perform(Action::read(
+        GithubPulls::WORD,
+        &GithubPulls { numbers },
+        "states of pull requests",
+        reads,
+    ))?)
 }

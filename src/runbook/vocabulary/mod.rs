@@ -16,6 +16,7 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod needed;
 mod pg;
 mod proving;
 mod sql;
@@ -65,7 +66,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 15] = [
+static FAMILIES: [&[Entry]; 16] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -81,6 +82,7 @@ static FAMILIES: [&[Entry]; 15] = [
     time::WORDS,
     files::WORDS,
     github::WORDS,
+    needed::WORDS,
 ];
 
 /// Every word, in the order of the reference.
