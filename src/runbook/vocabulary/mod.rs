@@ -13,8 +13,10 @@ mod check;
 mod command;
 mod copying;
 pub(crate) mod declaring;
+mod files;
 mod flow;
-
+mod github;
+mod needed;
 mod pg;
 mod proving;
 mod recovery;
@@ -66,7 +68,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 15] = [
+static FAMILIES: [&[Entry]; 18] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -81,6 +83,9 @@ static FAMILIES: [&[Entry]; 15] = [
     values::WORDS,
     table::WORDS,
     time::WORDS,
+    files::WORDS,
+    github::WORDS,
+    needed::WORDS,
     told::WORDS,
 ];
 
