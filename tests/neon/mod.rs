@@ -1,3 +1,5 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
+mod gates;
 mod storage;
+mod stored;
