@@ -83,7 +83,7 @@ async fn a_refusal_arrives_as_an_error_of_postgres() {
     let refuse: Wake = Arc::new(move || async move { Err(why.to_owned()) }.boxed());
     for host in [Host::Direct, Host::Pooled] {
         let gate = Gates(Arc::clone(&world.histories)).listen(host, Arc::clone(&refuse)).await.expect("an address");
-        let refused = connect(world, gate.port()).await.err().expect("a refusal");
+        let refused = connect(world, gate.port()).await.expect_err("a refusal");
         assert_eq!(said(&refused).1, why);
     }
 }
@@ -105,7 +105,7 @@ async fn a_pooled_address_shares_servers_between_transactions() {
     // As on the service: what belongs to a session is refused at its start.
     let mut config = Config::new();
     config.host("127.0.0.1").port(gate.port()).user(OWNER).password(world.histories.owner_password()).dbname(APP);
-    let refused = config.options("-c statement_timeout=1").connect(NoTls).await.err().expect("a refusal");
+    let refused = config.options("-c statement_timeout=1").connect(NoTls).await.expect_err("a refusal");
     assert!(said(&refused).1.contains("unsupported startup parameter"), "{refused:?}");
     gate.cut();
     crate::support::wait_until_async(|| gate.clients() == 0).await;
@@ -125,6 +125,6 @@ async fn a_new_password_counts_at_once_on_both_addresses() {
     world.sql(&storage, &format!("alter role {OWNER} password 'npg_another'")).await;
     // PgBouncer has a code of its own for it.
     for (gate, code) in [(&direct, "28P01"), (&pooled, "08P01")] {
-        assert_eq!(said(&connect(world, gate.port()).await.err().expect("a refusal")).0, code);
+        assert_eq!(said(&connect(world, gate.port()).await.expect_err("a refusal")).0, code);
     }
 }
