@@ -156,7 +156,7 @@ impl Book {
                     .hinted("it is left alone; look what it is before you remove it by hand"));
             }
         }
-        for server in [SOURCE, SCRATCH] {
+        for server in [SOURCE, SCRATCH, "neon"] {
             remove_folder(&self.data(server)).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::book::Book;
 use super::cluster::SUPERUSER;
 use super::load::APP;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Place, SCRATCH, SOURCE, up, writer};
@@ -42,6 +43,29 @@ pub struct Lab {
     pub scratch: Server,
     /// The writer.
     pub writer: Writer,
+    /// The stand-in for Neon, if one is at work.
+    pub neon: Option<Neon>,
+}
+
+/// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Neon {
+    /// Its process.
+    pub pid: u32,
+    /// Where its API begins.
+    pub api_base: String,
+    /// A key that may do everything.
+    pub api_key: String,
+    /// Id of its first project.
+    pub project: String,
+    /// URL of that project's default branch.
+    pub url: String,
+    /// Where its GitHub begins.
+    pub github_api_base: String,
+    /// A repository there.
+    pub github_repo: String,
+    /// A token for it.
+    pub github_token: String,
 }
 
 /// A server of a lab.
@@ -112,7 +136,8 @@ pub fn look(place: &Place, book: &Book) -> Lab {
         rows: u64::try_from(rows).unwrap_or(u64::MAX),
     };
     let folder = place.folder.display().to_string();
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer }
+    let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon }
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.

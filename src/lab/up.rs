@@ -10,6 +10,7 @@ use super::cluster::Cluster;
 use super::down::clear;
 use super::load::{Load, both};
 use super::lock::Lock;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Lab, Place, SCRATCH, SOURCE, failed, state, writer};
@@ -34,6 +35,8 @@ pub struct Wish {
     pub at: Option<DateTime<Utc>>,
     /// Whether a writer is at work.
     pub writer: bool,
+    /// Whether there is a stand-in for Neon.
+    pub neon: bool,
 }
 
 /// Brings the lab up, whatever is there of it already.
@@ -66,6 +69,9 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
     start(place, &programs, &user, &mut book)?;
     if wish.writer {
         writer::start(place)?;
+    }
+    if wish.neon {
+        daemon::start(place, &book)?;
     }
     Ok(state::look(place, &book))
 }

@@ -1,0 +1,3 @@
+//! Neon: the stand-in, and what is built upon it.
+
+mod standin;
