@@ -4,8 +4,11 @@
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
 pub mod copying;
+mod env_file;
 pub mod files;
+mod github;
 pub mod local;
+mod needed;
 pub mod notify;
 pub mod postgres;
 pub mod process;
@@ -184,6 +187,9 @@ impl Effects {
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
+            word if env_file::WORDS.contains(&word) => env_file::perform(&self.world, action, ticket, ledger),
+            word if github::WORDS.contains(&word) => github::perform(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action),
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
@@ -200,6 +206,7 @@ impl Effects {
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
+            word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -215,6 +222,14 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
+            word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
+            word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action).map(|done| Previewed {
+                level: Level::Read,
+                value: Some(done.value),
+                by_hand: Vec::new(),
+                notes: Vec::new(),
+            }),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };

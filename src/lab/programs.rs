@@ -7,7 +7,7 @@ use crate::effects::programs::folders;
 use crate::model::fault::Fault;
 
 /// What a lab needs; all of one version.
-const NEEDED: [&str; 3] = ["initdb", "postgres", "psql"];
+const NEEDED: [&str; 4] = ["initdb", "postgres", "psql", "pg_waldump"];
 
 /// A folder that has all the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub mod measure;
 mod moment;
 pub mod preview;
 pub mod prove;
-mod quote;
+pub mod quote;
 pub mod read;
 mod resolve;
 mod rows;

@@ -48,6 +48,7 @@ mod schema;
 mod seeding;
 mod serve;
 mod state;
+pub mod storage;
 mod uri;
 mod view;
 mod work;

@@ -3,6 +3,9 @@
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
 
 pub mod copying;
+pub mod files;
+pub mod github;
+pub mod needed;
 pub mod proving;
 pub mod table;
 

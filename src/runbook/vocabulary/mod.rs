@@ -13,7 +13,10 @@ mod check;
 mod command;
 mod copying;
 pub(crate) mod declaring;
+mod files;
 mod flow;
+mod github;
+mod needed;
 mod pg;
 mod proving;
 mod sql;
@@ -63,7 +66,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 13] = [
+static FAMILIES: [&[Entry]; 16] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -77,6 +80,9 @@ static FAMILIES: [&[Entry]; 13] = [
     values::WORDS,
     table::WORDS,
     time::WORDS,
+    files::WORDS,
+    github::WORDS,
+    needed::WORDS,
 ];
 
 /// Every word, in the order of the reference.
