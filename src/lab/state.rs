@@ -11,7 +11,7 @@ use super::load::APP;
 use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Place, SCRATCH, SOURCE, up, writer};
+use super::{Place, SCRATCH, SOURCE, history, up, writer};
 use crate::model::fault::Fault;
 
 /// Where a lab stands.
@@ -45,6 +45,9 @@ pub struct Lab {
     pub writer: Writer,
     /// The stand-in for Neon, if one is at work.
     pub neon: Option<Neon>,
+    /// What brings the source back to an earlier moment, where the lab keeps its history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
 }
 
 /// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
@@ -66,6 +69,15 @@ pub struct Neon {
     pub github_repo: String,
     /// A token for it.
     pub github_token: String,
+}
+
+/// What `[targets.X.recovery]` takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovery {
+    /// Folder of the base backup.
+    pub base: String,
+    /// The command that fetches a segment of WAL.
+    pub restore_command: String,
 }
 
 /// A server of a lab.
@@ -137,7 +149,8 @@ pub fn look(place: &Place, book: &Book) -> Lab {
     };
     let folder = place.folder.display().to_string();
     let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon }
+    let recovery = book.pitr.then(|| history::recovery(book));
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery }
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.
