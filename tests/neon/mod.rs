@@ -1,4 +1,5 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
 mod standin;
+mod standin_databases;
 mod storage;
