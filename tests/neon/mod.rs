@@ -2,5 +2,6 @@
 
 mod gates;
 mod standin;
+mod standin_databases;
 mod storage;
 mod stored;
