@@ -9,7 +9,9 @@ fn most(seconds: u32) -> usize {
 
 #[test]
 fn a_bad_update_is_found_to_the_second_with_as_many_copies_as_halving_needs() {
-    let world = World::with("create table accounts (id int primary key, balance int); insert into accounts select n, 100 from generate_series(1, 50) n");
+    let world = World::with(
+        "create table accounts (id int primary key, balance int); insert into accounts select n, 100 from generate_series(1, 50) n",
+    );
     let from = world.second();
     world.second();
     let last_good = world.second();

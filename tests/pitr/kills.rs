@@ -28,12 +28,15 @@ fn carried_on(world: &World, when: &str) {
 
 #[test]
 fn a_restore_killed_around_its_journal_writes_repairs_once_and_leaves_nothing() {
-    let world = World::with("create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 9) n");
+    let world = World::with(
+        "create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 9) n",
+    );
     let from = world.second();
     world.app.sql("delete from notes where id > 6");
     let to = world.second();
     let (from, to) = (format!("from={from}"), format!("to={to}"));
-    let run = ["run", "pitr-restore", "source=app", "predicate=select count(*) = 9 from notes", &from, &to, "tables=notes"];
+    let run =
+        ["run", "pitr-restore", "source=app", "predicate=select count(*) = 9 from notes", &from, &to, "tables=notes"];
     let stride = stride();
     let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
     let mut died = 0;
@@ -62,7 +65,9 @@ fn a_restore_killed_around_its_journal_writes_repairs_once_and_leaves_nothing() 
 
 #[test]
 fn a_repair_killed_behind_its_approval_is_made_once() {
-    let world = World::with("create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 9) n");
+    let world = World::with(
+        "create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 9) n",
+    );
     let at = format!("at={}", world.second());
     let stride = stride().min(3);
     for write in (1..).step_by(stride) {

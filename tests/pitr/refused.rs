@@ -2,7 +2,8 @@
 
 use super::world::World;
 
-const NOTES: &str = "create table notes (id int primary key, note text); insert into notes values (1, 'one'), (2, 'two')";
+const NOTES: &str =
+    "create table notes (id int primary key, note text); insert into notes values (1, 'one'), (2, 'two')";
 const GOOD: &str = "predicate=select count(*) = 2 from notes";
 
 #[test]
@@ -19,7 +20,11 @@ fn a_time_without_a_zone_is_refused_before_anything_begins() {
 fn moments_that_cannot_be_reached_are_refused_with_the_interval_that_can() {
     let world = World::with(NOTES);
     let before = world.restore(&["at=2001-01-01T00:00:00Z"]).with_code(3);
-    assert!(before.err.contains("at is not before the window") && before.err.contains("can be brought back"), "{}", before.err);
+    assert!(
+        before.err.contains("at is not before the window") && before.err.contains("can be brought back"),
+        "{}",
+        before.err
+    );
     let future = world.restore(&["at=2101-01-01T00:00:00+01:00"]).with_code(3);
     assert!(future.err.contains("at is not in the future"), "{}", future.err);
     assert!(future.err.contains("days") && future.err.contains("from now"), "{}", future.err);

@@ -19,7 +19,9 @@ select n, 1 + n % 40, '{"n": 1,  "n": 2}', 'o''k', '2026-01-01 00:00:00.123456+0
 const KIDS: &str = r#""Odd.Schema"."kids; drop""#;
 
 fn contents(world: &World) -> String {
-    let of = |table: &str| world.app.sql(&format!("select count(*), md5(string_agg(t::text, '|' order by t::text)) from {table} t"));
+    let of = |table: &str| {
+        world.app.sql(&format!("select count(*), md5(string_agg(t::text, '|' order by t::text)) from {table} t"))
+    };
     format!("{} {}", of("zparents"), of(KIDS))
 }
 
@@ -36,7 +38,8 @@ fn deleted_and_changed_rows_come_back_exactly_with_their_identities_and_referenc
     assert_ne!(contents(&world), before);
     let tables = format!("tables={KIDS},public.zparents");
     let good = "predicate=select count(*) = 40 from zparents";
-    let said = world.restore(&[good, &format!("from={from}"), &format!("to={to}"), &tables, "rows=changed"]).with_code(5);
+    let said =
+        world.restore(&[good, &format!("from={from}"), &format!("to={to}"), &tables, "rows=changed"]).with_code(5);
     assert!(said.err.contains("public.zparents: insert 20"), "{}", said.err);
     assert_ne!(contents(&world), before, "nothing is changed before it is approved");
     world.approved().with_code(0);
@@ -47,7 +50,9 @@ fn deleted_and_changed_rows_come_back_exactly_with_their_identities_and_referenc
 
 #[test]
 fn rows_that_are_only_missing_are_inserted_and_later_work_is_kept() {
-    let world = World::with("create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 10) n");
+    let world = World::with(
+        "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 10) n",
+    );
     let at = world.second();
     world.app.sql("delete from notes where id between 3 and 5; update notes set note = 'better' where id = 1; insert into notes (note) values ('later')");
     let said = world.restore(&[
@@ -66,7 +71,9 @@ fn rows_that_are_only_missing_are_inserted_and_later_work_is_kept() {
 
 #[test]
 fn what_changed_since_it_was_approved_stops_it_and_nothing_is_done() {
-    let world = World::with("create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 10) n");
+    let world = World::with(
+        "create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 10) n",
+    );
     let at = world.second();
     world.app.sql("delete from notes where id > 8");
     let present = "present=select exists (select from notes where id = 9)";

@@ -78,10 +78,13 @@ impl World {
     pub fn intents(&self, run: &str, word: &str) -> usize {
         let wanted = format!("\"word\":\"{word}\"");
         let entries = self.project.entries(run);
-        entries.iter().filter(|entry| {
-            let text = serde_json::to_string(entry).expect("json");
-            text.contains("intent") && text.contains(&wanted)
-        }).count()
+        entries
+            .iter()
+            .filter(|entry| {
+                let text = serde_json::to_string(entry).expect("json");
+                text.contains("intent") && text.contains(&wanted)
+            })
+            .count()
     }
 
     /// Folders of recovered servers that are there.
