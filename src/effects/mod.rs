@@ -6,6 +6,7 @@
 pub mod copying;
 pub mod files;
 pub mod local;
+pub mod neon;
 pub mod notify;
 pub mod postgres;
 pub mod process;
@@ -163,6 +164,10 @@ impl Effects {
         Copying { world: &self.world, postgres: &self.postgres }
     }
 
+    fn neon(&self) -> neon::Neon<'_> {
+        neon::Neon { postgres: &self.postgres }
+    }
+
     /// The world they act on.
     pub fn world(&self) -> &World {
         &self.world
@@ -185,6 +190,7 @@ impl Effects {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
+            word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -200,6 +206,7 @@ impl Effects {
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
+            word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -216,6 +223,7 @@ impl Effects {
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
+            word if neon::knows(word) => neon::preview(&self.neon(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -228,6 +236,7 @@ impl Effects {
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
+            word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

@@ -3,6 +3,7 @@
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
 
 pub mod copying;
+pub mod neon;
 pub mod proving;
 pub mod table;
 
