@@ -7,6 +7,7 @@ mod journal;
 mod lab;
 mod layers;
 mod measure;
+mod neon;
 mod postgres;
 mod process;
 mod program;

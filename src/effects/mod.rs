@@ -4,19 +4,24 @@
 //! last statement and its COMMIT), they say so through a [`Ledger`], which the door implements.
 
 pub mod copying;
+mod env_file;
 pub mod files;
+mod github;
 pub mod local;
 pub mod neon;
+mod needed;
 pub mod notify;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod recovery;
 
 use std::sync::Arc;
 
 use copying::Copying;
 use postgres::lock::Holder;
 use postgres::{Postgres, scratch};
+use recovery::Recovering;
 
 pub use postgres::lock::HeldLock;
 
@@ -151,13 +156,14 @@ pub enum Resolution {
 pub struct Effects {
     world: Arc<World>,
     postgres: Postgres,
+    reach: recovery::Reach,
 }
 
 impl Effects {
     /// Effects on this world. Nothing is contacted yet.
     pub fn new(world: World) -> Self {
         let world = Arc::new(world);
-        Self { postgres: Postgres::new(world.clone()), world }
+        Self { postgres: Postgres::new(world.clone()), reach: recovery::Reach::default(), world }
     }
 
     fn copying(&self) -> Copying<'_> {
@@ -166,6 +172,10 @@ impl Effects {
 
     fn neon(&self) -> neon::Neon<'_> {
         neon::Neon { postgres: &self.postgres }
+    }
+
+    fn recovering(&self) -> Recovering<'_> {
+        Recovering { world: &self.world, postgres: &self.postgres, reach: &self.reach }
     }
 
     /// The world they act on.
@@ -186,9 +196,15 @@ impl Effects {
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
+            word if recovery::WORDS.contains(&word) => {
+                recovery::perform(&self.recovering(), action, ticket, ledger).await
+            }
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
+            word if env_file::WORDS.contains(&word) => env_file::perform(&self.world, action, ticket, ledger),
+            word if github::WORDS.contains(&word) => github::perform(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action),
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
@@ -207,6 +223,10 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
+            word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
+            word if recovery::WORDS.contains(&word) => {
+                recovery::resolve(&self.recovering(), action, ticket, doubt).await
+            }
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -221,7 +241,16 @@ impl Effects {
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
+            word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
+            word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
+            word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
+            "neon::needed" => needed::perform(&self.world, action).map(|done| Previewed {
+                level: Level::Read,
+                value: Some(done.value),
+                by_hand: Vec::new(),
+                notes: Vec::new(),
+            }),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             word if neon::knows(word) => neon::preview(&self.neon(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
@@ -237,6 +266,7 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
+            word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

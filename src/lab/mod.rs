@@ -7,6 +7,7 @@
 mod book;
 mod cluster;
 mod down;
+mod history;
 mod load;
 mod lock;
 pub mod neon;

@@ -10,7 +10,7 @@ use super::cluster::SUPERUSER;
 use super::load::APP;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Place, SCRATCH, SOURCE, up, writer};
+use super::{Place, SCRATCH, SOURCE, history, up, writer};
 use crate::model::fault::Fault;
 
 /// Where a lab stands.
@@ -42,6 +42,18 @@ pub struct Lab {
     pub scratch: Server,
     /// The writer.
     pub writer: Writer,
+    /// What brings the source back to an earlier moment, where the lab keeps its history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// What `[targets.X.recovery]` takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovery {
+    /// Folder of the base backup.
+    pub base: String,
+    /// The command that fetches a segment of WAL.
+    pub restore_command: String,
 }
 
 /// A server of a lab.
@@ -112,7 +124,8 @@ pub fn look(place: &Place, book: &Book) -> Lab {
         rows: u64::try_from(rows).unwrap_or(u64::MAX),
     };
     let folder = place.folder.display().to_string();
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer }
+    let recovery = book.pitr.then(|| history::recovery(book));
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, recovery }
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.

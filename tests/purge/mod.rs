@@ -1,3 +1,4 @@
 //! What deletes in bulk: previews that are held to, the purge of branches, and what it tells of each.
 
+mod env_file;
 mod planned;

@@ -50,6 +50,9 @@ enum What {
         /// Start a process that keeps inserting, and writes down each row that the server acknowledged
         #[arg(long)]
         writer: bool,
+        /// Keep the source's history: a base backup, taken when the lab is made, and an archive of its WAL
+        #[arg(long)]
+        pitr: bool,
     },
     /// Stop the lab and remove what it made, and nothing else
     Down,
@@ -79,9 +82,9 @@ impl Args {
             clock: Arc::new(SystemClock),
         };
         match self.what {
-            What::Up { rows, small, at, writer } => {
+            What::Up { rows, small, at, writer, pitr } => {
                 let rows = if small { Some(lab::SMALL_ROWS) } else { rows };
-                let lab = lab::up(&place, &Wish { rows, at, writer }).map_err(refused)?;
+                let lab = lab::up(&place, &Wish { rows, at, writer, pitr }).map_err(refused)?;
                 print(out, &lab);
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
@@ -162,6 +165,10 @@ fn print(out: &Out, lab: &Lab) {
     if lab.state == Condition::Up {
         out.data(&format!("export LAB_SOURCE_URL={}", quoted(&lab.source.url)));
         out.data(&format!("export LAB_SCRATCH_URL={}", quoted(&lab.scratch.url)));
+        if let Some(recovery) = &lab.recovery {
+            out.data(&format!("export LAB_RECOVERY_BASE={}", quoted(&recovery.base)));
+            out.data(&format!("export LAB_RECOVERY_COMMAND={}", quoted(&recovery.restore_command)));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::faults::{self, Stage};
 use super::stamp::Stamp;
 use super::{Postgres, cut, moment, tls, url};
 use crate::effects::neon;
+use crate::effects::recovery::place;
 use crate::model::Value;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -206,7 +207,13 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
     // A branch that a run made is known by its id, and its stamp was looked at when its URL was asked for.
     let branch = target::made_branch(name);
     let made = target::made(name).filter(|_| branch.is_none());
-    if made.is_some() && session.made.is_none() {
+    if place::named(name).is_some() {
+        // It is known by its page in the book; one that somebody promoted is not the moment any more.
+        if !session.standby {
+            return Err(Fault::fatal("recover.promoted", format!("`{name}` does not stand still any more"))
+                .hinted("somebody promoted it; have it dropped, and recover another"));
+        }
+    } else if made.is_some() && session.made.is_none() {
         return Err(Fault::fatal("target.not-made", format!("`{name}` is not a database that a run made")).hinted(
             "SERVER:DATABASE is only for what pg::scratch answered; configure any other database as a target",
         ));
@@ -214,6 +221,8 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
     // The server of a made database is pinned by its base; the database itself is known by its stamp.
     let same = |pinned: &Identity| match made {
         None => pinned.same_database(found),
+        // A moment before a failover lies on an earlier timeline.
+        Some(_) if place::named(name).is_some() => pinned.system == found.system,
         Some(_) => pinned.same_server(found) && (pinned.branch.is_some() || pinned.timeline == found.timeline),
     };
     let pinned = postgres.pinned(target::base(name)).filter(|_| branch.is_none());

@@ -18,9 +18,9 @@ pub mod measure;
 mod moment;
 pub mod preview;
 pub mod prove;
-mod quote;
+pub mod quote;
 pub mod read;
-mod resolve;
+pub mod resolve;
 mod rows;
 pub mod scratch;
 mod secrets;
@@ -37,10 +37,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use connect::{Pin, Session};
 
 use super::neon::http::Api;
+use super::recovery::place;
 use super::{Ticket, World, neon};
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
-use crate::model::target::{self, Target};
+use crate::model::target::{self, Target, Tls, TlsMode};
 
 /// How many idle sessions of a target are kept.
 const KEPT_IDLE: usize = 4;
@@ -88,6 +89,9 @@ impl Postgres {
             return neon::place::made(&self.neon, configured, name, branch).await.map(Cow::Owned);
         }
         let Some((_, database)) = target::made(name) else { return Ok(Cow::Borrowed(configured)) };
+        if let Some(made) = place::named(name) {
+            return self.recovered(configured, name, made).map(Cow::Owned);
+        }
         let identity = configured.identity.as_ref();
         Ok(Cow::Owned(Target {
             name: name.to_owned(),
@@ -113,6 +117,24 @@ impl Postgres {
     /// Closes all sessions that wait for work.
     pub(in crate::effects) fn close_idle_all(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A server that a run recovered: the same database and role, as they were then.
+    fn recovered(&self, configured: &Target, name: &str, made: &str) -> Result<Target, Fault> {
+        let entry = place::find(&self.world, made)?.filter(|entry| entry.target == configured.name);
+        let entry = entry.ok_or_else(|| {
+            Fault::fatal("target.not-made", format!("there is no recovered server `{name}`"))
+                .hinted("it was dropped, or never made; pg::recover makes another")
+        })?;
+        let config = url::config(configured)?;
+        Ok(Target {
+            name: name.to_owned(),
+            url: url::on_loopback(&config, entry.port),
+            direct_url: None,
+            protected: false,
+            tls: Tls { mode: TlsMode::Disable, ca: None },
+            ..configured.clone()
+        })
     }
 
     /// Closes the sessions to a target that wait for work.

@@ -1,3 +1,4 @@
 //! A stand-in for Neon's control plane, on loopback.
 
 pub mod backing;
+pub mod storage;

@@ -4,7 +4,11 @@
 
 pub mod copying;
 pub mod neon;
+pub mod files;
+pub mod github;
+pub mod needed;
 pub mod proving;
+pub mod recovery;
 pub mod table;
 
 use std::collections::BTreeMap;

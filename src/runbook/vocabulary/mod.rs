@@ -13,12 +13,17 @@ mod check;
 mod command;
 mod copying;
 pub(crate) mod declaring;
+mod files;
 mod flow;
+mod github;
+mod needed;
 mod pg;
 mod proving;
+mod recovery;
 mod sql;
 mod table;
 mod time;
+mod told;
 mod values;
 
 pub(crate) use call::Call;
@@ -63,12 +68,13 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 13] = [
+static FAMILIES: [&[Entry]; 18] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
+    recovery::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
@@ -77,6 +83,10 @@ static FAMILIES: [&[Entry]; 13] = [
     values::WORDS,
     table::WORDS,
     time::WORDS,
+    files::WORDS,
+    github::WORDS,
+    needed::WORDS,
+    told::WORDS,
 ];
 
 /// Every word, in the order of the reference.

@@ -1,0 +1,215 @@
+//! What GitHub says about pull requests. It is only asked, and "cannot tell" is an answer of its own.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use super::{Done, World};
+use crate::model::Value;
+use crate::model::action::Action;
+use crate::model::clock::backoff;
+use crate::model::event::Event;
+use crate::model::fault::Fault;
+use crate::model::preview::{Level, Previewed};
+use crate::model::provider::GithubAccess;
+use crate::model::request::Request;
+use crate::model::request::github::{GithubPulls, Pull, PullState};
+
+/// Words performed here.
+pub const WORDS: [&str; 1] = [GithubPulls::WORD];
+
+/// Questions at once, and the least time between two: below the 900 a minute from which GitHub slows a caller down.
+const AT_ONCE: usize = 8;
+const APART: Duration = Duration::from_millis(75);
+/// The longest one answer may take, and how often it is asked for.
+const LIMIT: Duration = Duration::from_secs(20);
+const ATTEMPTS: u32 = 3;
+/// The longest that GitHub is waited for when it says for how long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Performs one of [`WORDS`].
+pub async fn perform(world: &World, action: &Action) -> Result<Done, Fault> {
+    let numbers = GithubPulls::of(action)?.numbers;
+    let pulls = Asking::of(world)?.pulls(&numbers).await;
+    let value = serde_json::to_value(pulls).unwrap_or_default();
+    Ok(Done { value, rows: u64::try_from(numbers.len()).ok() })
+}
+
+/// Really asks.
+pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
+    let Done { value, .. } = perform(world, action).await?;
+    Ok(Previewed { level: Level::Read, value: Some(value), by_hand: Vec::new(), notes: Vec::new() })
+}
+
+/// The part of a pull request that matters.
+#[derive(Deserialize)]
+struct Answer {
+    number: u64,
+    state: String,
+    closed_at: Option<String>,
+    merged_at: Option<String>,
+}
+
+/// What a request came to.
+enum Reply {
+    Found(String),
+    Missing,
+    CannotTell(String),
+}
+
+struct Asking<'a> {
+    world: &'a World,
+    access: &'a GithubAccess,
+    client: reqwest::Client,
+    /// Set once GitHub refuses every further question.
+    exhausted: AtomicBool,
+}
+
+impl<'a> Asking<'a> {
+    fn of(world: &'a World) -> Result<Self, Fault> {
+        let access = world.providers.github()?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(super::postgres::tls::public()?)
+            .user_agent(concat!("runsheet/", env!("CARGO_PKG_VERSION")))
+            .timeout(LIMIT)
+            .build()
+            .map_err(|error| Fault::retryable("github.client", error.without_url().to_string()))?;
+        Ok(Self { world, access, client, exhausted: AtomicBool::new(false) })
+    }
+
+    async fn pulls(&self, numbers: &[u64]) -> BTreeMap<String, Pull> {
+        if numbers.is_empty() {
+            return BTreeMap::new();
+        }
+        // A repository that cannot be read answers 404 for every number in it.
+        if let Some(why) = self.unreadable().await {
+            return numbers.iter().map(|number| (number.to_string(), Pull::unknown(&why))).collect();
+        }
+        let total = u64::try_from(numbers.len()).ok();
+        let mut pulls = BTreeMap::new();
+        let mut waiting = numbers.iter().copied();
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < AT_ONCE {
+                let Some(number) = waiting.next() else { break };
+                asked.push(self.pull(number));
+                tokio::time::sleep(APART).await;
+            }
+            let Some((number, pull)) = asked.next().await else { break };
+            pulls.insert(number.to_string(), pull);
+            let done = pulls.len() as u64;
+            self.world.sink.event(Event::Progress { what: "pull requests".into(), done, of: total });
+        }
+        pulls
+    }
+
+    /// Why the repository itself cannot be read, if it cannot.
+    async fn unreadable(&self) -> Option<String> {
+        match self.get("").await {
+            Reply::Found(_) => None,
+            Reply::Missing => Some(format!("the repository {} cannot be read with this token", self.access.repo)),
+            Reply::CannotTell(why) => Some(why),
+        }
+    }
+
+    async fn pull(&self, number: u64) -> (u64, Pull) {
+        let pull = match self.get(&format!("/pulls/{number}")).await {
+            Reply::Missing => Pull { state: PullState::Missing, closed_at: None, why: None },
+            Reply::CannotTell(why) => Pull::unknown(why),
+            Reply::Found(text) => read(number, &text),
+        };
+        (number, pull)
+    }
+
+    /// Asks until there is an answer that means something.
+    async fn get(&self, path: &str) -> Reply {
+        let mut told = String::new();
+        for attempt in 1..=ATTEMPTS {
+            if self.exhausted.load(Ordering::Relaxed) {
+                return Reply::CannotTell("GitHub's limit on requests is used up".into());
+            }
+            let url = format!("{}/repos/{}{path}", self.access.api_base, self.access.repo);
+            let mut request = self.client.get(url).header("accept", "application/vnd.github+json");
+            if let Some(token) = &self.access.token {
+                request = request.bearer_auth(token);
+            }
+            let pause = backoff(Duration::from_millis(500), PATIENCE, attempt);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    told = format!("GitHub could not be asked: {}", cause(&error.without_url()));
+                    self.wait(attempt, pause).await;
+                    continue;
+                }
+            };
+            let status = answer.status();
+            let header =
+                |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let after = header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+            let spent = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
+            match status {
+                StatusCode::OK => match answer.text().await {
+                    Ok(text) => return Reply::Found(text),
+                    Err(error) => told = format!("GitHub's answer broke off: {}", error.without_url()),
+                },
+                StatusCode::NOT_FOUND => return Reply::Missing,
+                StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS if spent => {
+                    self.exhausted.store(true, Ordering::Relaxed);
+                    return Reply::CannotTell("GitHub's limit on requests is used up".into());
+                }
+                StatusCode::FORBIDDEN if after.is_none() => return Reply::CannotTell(answered(status)),
+                _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || after.is_some() => {
+                    told = answered(status);
+                    if after.is_some_and(|after| after > PATIENCE) {
+                        return Reply::CannotTell(told);
+                    }
+                }
+                _ => return Reply::CannotTell(answered(status)),
+            }
+            self.wait(attempt, after.unwrap_or(pause)).await;
+        }
+        Reply::CannotTell(told)
+    }
+
+    async fn wait(&self, attempt: u32, pause: Duration) {
+        if attempt < ATTEMPTS {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+fn answered(status: StatusCode) -> String {
+    format!("GitHub answered {}", status.as_u16())
+}
+
+/// The innermost reason of an error: `connection refused` rather than `error sending request`.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn read(number: u64, text: &str) -> Pull {
+    let Ok(answer) = serde_json::from_str::<Answer>(text) else {
+        return Pull::unknown("GitHub's answer cannot be understood");
+    };
+    if answer.number != number {
+        return Pull::unknown(format!("GitHub answered about pull request {} instead", answer.number));
+    }
+    match (answer.state.as_str(), answer.merged_at, answer.closed_at) {
+        ("open", ..) => Pull { state: PullState::Open, closed_at: None, why: None },
+        ("closed", Some(merged), closed) => {
+            Pull { state: PullState::Merged, closed_at: closed.or(Some(merged)), why: None }
+        }
+        ("closed", None, Some(closed)) => Pull { state: PullState::Closed, closed_at: Some(closed), why: None },
+        ("closed", None, None) => Pull::unknown("GitHub does not say when it was closed"),
+        (other, ..) => Pull::unknown(format!("GitHub calls its state `{}`", Value::from(other))),
+    }
+}

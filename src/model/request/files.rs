@@ -1,0 +1,34 @@
+//! The requests of `files::…`: files that a run leaves for programs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+
+/// `files::env`: an env file, whole or not at all, for its owner only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesEnv {
+    /// Where, relative to the project.
+    pub path: String,
+    /// Names and values; values may be secrets.
+    pub variables: BTreeMap<String, String>,
+    /// Whether what was there before is kept beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub previous: bool,
+}
+
+impl Request for FilesEnv {
+    const WORD: &'static str = "files::env";
+}
+
+/// `files::remove`: removes a file that this very run wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesRemove {
+    /// Where, relative to the project.
+    pub path: String,
+}
+
+impl Request for FilesRemove {
+    const WORD: &'static str = "files::remove";
+}

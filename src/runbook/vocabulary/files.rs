@@ -1,0 +1,95 @@
+//! `files::…`: files that a run leaves for programs, and takes away again.
+
+use std::collections::BTreeMap;
+
+use super::call::{Answer, title};
+use super::{Call, Entry, Word, param};
+use crate::model::Value;
+use crate::model::action::{Action, Recovery, Resource};
+use crate::model::request::Request;
+use crate::model::request::files::{FilesEnv, FilesRemove};
+
+pub(crate) const WORDS: &[Entry] = &[
+    Entry {
+        word: Word {
+            name: "files::env",
+            signature: "files::env(path, #{ NAME: text or secret, … }, #{ previous }) -> #{ path, names, fingerprints }",
+            summary: "Writes an env file that only its owner may read, whole or not at all, quoted so that shells and the common readers of such files agree. Secrets are opened only into the file: the journal has their fingerprints. A file that Runsheet did not write is not overwritten unless it is kept with `previous`.",
+            params: &[
+                param("path", "the file, relative to the project; its folder must be there"),
+                param("variables", "map of names and values"),
+                param("#{previous}", "true if what was there is kept beside it, as PATH.previous"),
+            ],
+            errors: &[
+                ("files.exists", "a file is there that Runsheet did not write, and `previous` is not given"),
+                ("files.folder", "the folder is not there"),
+                ("files.quote", "a value that readers of env files understand differently however it is quoted"),
+                ("files.write", "the file cannot be written"),
+            ],
+            example: "files::env(\".env.preview\", #{ DATABASE_URL: pg::url(params.app) });",
+        },
+        least: 2,
+        most: 3,
+        run: env,
+    },
+    Entry {
+        word: Word {
+            name: "files::remove",
+            signature: "files::remove(path) -> #{ removed }",
+            summary: "Removes a file that this very run wrote. One that is gone already is fine; any other is refused.",
+            params: &[param("path", "the file, relative to the project; or what files::env answered")],
+            errors: &[("files.not-ours", "this run did not write it")],
+            example: "step(\"env\", || files::env(\".env.preview\", #{ PORT: \"5432\" })).cleanup(|| files::remove(\".env.preview\"));",
+        },
+        least: 1,
+        most: 1,
+        run: remove,
+    },
+];
+
+fn resource(path: &str) -> Vec<Resource> {
+    vec![Resource::new(format!("file/{}", path.trim_start_matches("./")))]
+}
+
+fn env(call: &Call<'_>) -> Answer {
+    let path = call.text(0)?;
+    if path.is_empty() || path.ends_with('/') {
+        return Err(call.misuse("`path` must name a file"));
+    }
+    let Value::Object(given) = call.value(1)? else { return Err(call.misuse("`variables` must be a map")) };
+    let mut variables = BTreeMap::new();
+    for (name, value) in given {
+        let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !sound {
+            return Err(call.misuse(format!("`{name}` is not the name of a variable")));
+        }
+        let text = match value {
+            Value::String(text) => text,
+            Value::Number(_) | Value::Bool(_) => value.to_string(),
+            _ => return Err(call.misuse(format!("the value of `{name}` must be text or a secret"))),
+        };
+        variables.insert(name, text);
+    }
+    let previous = call.options(2, &["previous"])?.flag("previous")?;
+    let names: Vec<&str> = variables.keys().map(String::as_str).collect();
+    let shown = title(&format!("write {path}: {}", names.join(", ")));
+    let writes = resource(&path);
+    let request = FilesEnv { path, variables, previous };
+    call.give(&call.perform(Action::change(FilesEnv::WORD, &request, shown, Recovery::Repeatable, writes))?)
+}
+
+fn remove(call: &Call<'_>) -> Answer {
+    let path = match call.value(0)? {
+        Value::Null => return call.give(&serde_json::json!({ "removed": false })),
+        Value::Object(made) => made.get("path").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        _ => call.text(0)?,
+    };
+    if path.is_empty() {
+        return Err(call.misuse("`path` must name a file"));
+    }
+    let shown = title(&format!("remove {path}"));
+    let writes = resource(&path);
+    let request = FilesRemove { path };
+    call.give(&call.perform(Action::change(FilesRemove::WORD, &request, shown, Recovery::Repeatable, writes))?)
+}

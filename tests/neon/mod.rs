@@ -1,0 +1,3 @@
+//! Neon: the words, and the stand-in that they are tried against.
+
+mod storage;
