@@ -120,7 +120,7 @@ impl Collection {
         stamp(self.annotations.get(id)?)
     }
 
-    /// What scripts get of a branch. What is missing is left out, so that a thousand of them stay small.
+    /// What scripts get of a branch: no more than decisions are made of, so that a thousand of them stay small.
     pub fn map(&self, branch: &Branch) -> Value {
         let used = self
             .endpoints(&branch.id)
@@ -132,30 +132,26 @@ impl Collection {
         let restricted: Vec<&str> =
             branch.restricted_actions.iter().flatten().map(|action| action.name.as_str()).collect();
         let source = branch.init_source.as_deref().unwrap_or_default();
-        let mut map = Map::new();
-        let mut set = |key: &str, value: Value| {
-            if !value.is_null() {
-                map.insert(key.to_owned(), value);
-            }
-        };
-        set("id", json!(branch.id));
-        set("name", json!(branch.name));
-        set("parent", json!(branch.parent_id));
-        set("state", json!(branch.current_state));
-        set("default", json!(branch.is_default()));
-        set("protected", json!(branch.is_protected()));
-        set("created_at", json!(branch.created_at));
-        set("updated_at", json!(branch.updated_at));
-        set("used_at", json!(used));
-        set("expires_at", json!(branch.expires_at));
-        set("active", json!(self.endpoints(&branch.id).any(Endpoint::is_active)));
-        set("children", json!(children));
-        set("annotation", json!(self.annotations.get(&branch.id).cloned().unwrap_or_default()));
-        set("lsn", json!(branch.parent_lsn));
-        set("timestamp", json!(branch.parent_timestamp));
-        set("schema_only", json!(source.contains("schema")));
-        set("restricted", json!(restricted));
-        Value::Object(map)
+        // Every key is there, since a script that names a missing one is stopped.
+        json!({
+            "id": branch.id,
+            "name": branch.name,
+            "parent": branch.parent_id,
+            "state": branch.current_state,
+            "default": branch.is_default(),
+            "protected": branch.is_protected(),
+            "created_at": branch.created_at,
+            "updated_at": branch.updated_at,
+            "used_at": used,
+            "expires_at": branch.expires_at,
+            "active": self.endpoints(&branch.id).any(Endpoint::is_active),
+            "children": children,
+            "annotation": self.annotations.get(&branch.id).cloned().unwrap_or_default(),
+            "lsn": branch.parent_lsn,
+            "timestamp": branch.parent_timestamp,
+            "schema_only": source.contains("schema"),
+            "restricted": restricted,
+        })
     }
 }
 

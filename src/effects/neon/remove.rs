@@ -185,7 +185,7 @@ impl Neon<'_> {
     /// Forgets what is known of a branch that goes: its URLs, and the sessions to it.
     pub(super) fn forget(&self, id: &str) {
         let mut urls = self.api().urls.lock().unwrap_or_else(PoisonError::into_inner);
-        urls.retain(|name, _| !target::made_branch(name).is_some_and(|(_, branch)| branch == id));
+        urls.retain(|name, _| target::made_branch(name).is_none_or(|(_, branch)| branch != id));
         drop(urls);
         self.postgres.close_idle_of_branch(id);
     }

@@ -111,7 +111,7 @@ impl Postgres {
     /// Closes every session to a branch that a run made, if it waits for work.
     pub(in crate::effects) fn close_idle_of_branch(&self, id: &str) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|name, _| !target::made_branch(name).is_some_and(|(_, branch)| branch == id));
+        idle.retain(|name, _| target::made_branch(name).is_none_or(|(_, branch)| branch != id));
     }
 
     /// Closes all sessions that wait for work.

@@ -3,10 +3,10 @@
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
 
 pub mod copying;
-pub mod neon;
 pub mod files;
 pub mod github;
 pub mod needed;
+pub mod neon;
 pub mod proving;
 pub mod recovery;
 pub mod table;
