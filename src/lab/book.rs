@@ -184,7 +184,7 @@ impl Book {
                     .hinted("it is left alone; look what it is before you remove it by hand"));
             }
         }
-        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive()] {
+        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive(), self.data("neon")] {
             remove_folder(&folder).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));

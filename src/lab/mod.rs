@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use down::{Removed, down};
-pub use state::{Condition, Lab, Server, Writer, status};
+pub use state::{Condition, Lab, Neon, Server, Writer, status};
 pub use up::{SMALL_ROWS, Wish, up};
 
 use crate::model::clock::SharedClock;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::book::Book;
 use super::cluster::SUPERUSER;
 use super::load::APP;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Place, SCRATCH, SOURCE, history, up, writer};
@@ -42,9 +43,32 @@ pub struct Lab {
     pub scratch: Server,
     /// The writer.
     pub writer: Writer,
+    /// The stand-in for Neon, if one is at work.
+    pub neon: Option<Neon>,
     /// What brings the source back to an earlier moment, where the lab keeps its history.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+}
+
+/// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Neon {
+    /// Its process.
+    pub pid: u32,
+    /// Where its API begins.
+    pub api_base: String,
+    /// A key that may do everything.
+    pub api_key: String,
+    /// Id of its first project.
+    pub project: String,
+    /// URL of that project's default branch.
+    pub url: String,
+    /// Where its GitHub begins.
+    pub github_api_base: String,
+    /// A repository there.
+    pub github_repo: String,
+    /// A token for it.
+    pub github_token: String,
 }
 
 /// What `[targets.X.recovery]` takes.
@@ -124,8 +148,9 @@ pub fn look(place: &Place, book: &Book) -> Lab {
         rows: u64::try_from(rows).unwrap_or(u64::MAX),
     };
     let folder = place.folder.display().to_string();
+    let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
     let recovery = book.pitr.then(|| history::recovery(book));
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, recovery }
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery }
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.

@@ -11,6 +11,7 @@ use super::down::clear;
 use super::history;
 use super::load::{Load, both};
 use super::lock::Lock;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Lab, Place, SCRATCH, SOURCE, failed, state, writer};
@@ -35,6 +36,8 @@ pub struct Wish {
     pub at: Option<DateTime<Utc>>,
     /// Whether a writer is at work.
     pub writer: bool,
+    /// Whether there is a stand-in for Neon.
+    pub neon: bool,
     /// Whether the source keeps its history: a base backup and every segment of its WAL.
     pub pitr: bool,
 }
@@ -70,6 +73,9 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
     start(place, &programs, &user, &mut book)?;
     if wish.writer {
         writer::start(place)?;
+    }
+    if wish.neon {
+        daemon::start(place, &book)?;
     }
     Ok(state::look(place, &book))
 }
