@@ -80,7 +80,8 @@ pub async fn wait(api: &Api, operations: Vec<Operation>, what: &str) -> Result<(
 fn failed(operation: &Operation, what: &str) -> Fault {
     let why = operation.error.as_deref().filter(|why| !why.is_empty());
     let why = why.map(|why| format!(": {}", why.chars().take(300).collect::<String>())).unwrap_or_default();
-    Fault::fatal("neon.operation", format!("{what}: operation `{}` {}{why}", operation.action, ending(operation)))
+    // The service tries again by itself before it says so; nothing was changed, and another request is another operation.
+    Fault::retryable("neon.operation", format!("{what}: operation `{}` {}{why}", operation.action, ending(operation)))
         .detailed(format!("operation {}", operation.id))
 }
 
