@@ -1,6 +1,8 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
+mod gates;
 mod standin;
 mod standin_branches;
 mod standin_databases;
 mod storage;
+mod stored;
