@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::program::project::{Project, Said};
 use crate::support::neon::Project as Neon;
-use crate::support::{Database, StandIn, wait_until};
+use crate::support::{Database, StandIn, seed, wait_until};
 
 struct World {
     neon: Neon,
@@ -22,7 +24,10 @@ impl World {
         app.sql(sql);
         let project = Project::on(&app);
         project.file("runsheet.toml", &format!("{}\n{}", neon.toml(), neon.target_toml("app")));
-        Self { neon, app, project }
+        let world = Self { neon, app, project };
+        // A branch has no history from before it was made.
+        world.passed(world.now(), 1.5);
+        world
     }
 
     /// A moment of the server's clock, with everything that was committed before it.
@@ -116,4 +121,35 @@ fn a_protected_branch_is_rewound_whole_with_the_present_kept_and_protected_again
     assert_eq!(world.neon.names(), ["main", "main before"]);
     let main = world.neon.api("GET", &format!("/branches/{}", world.neon.branch), &Value::Null).with(200);
     assert_eq!(main["branch"]["protected"], true);
+}
+
+#[test]
+fn a_restore_on_branches_killed_around_its_writes_is_made_once_and_leaves_only_the_kept_presents() {
+    let world = World::with(NOTES);
+    let at = world.now();
+    world.app.sql("delete from notes where id > 15");
+    let at = format!("at={}", text(at));
+    let run = ["run", "pitr-restore", "source=app", &at, "predicate=select count(*) = 20 from notes", "tables=notes"];
+    let stride = super::kills::stride();
+    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
+    let mut died = 0;
+    for write in (first..).step_by(stride) {
+        let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
+        let said = world.project.run_with("RUNSHEET_CRASH", &when, &run);
+        super::kills::carried_on(&world.project, &when);
+        if said.code == 5 {
+            break;
+        }
+        assert_eq!(said.code, -1, "{when}: {}", said.err);
+        died += 1;
+        world.app.sql("delete from notes where id > 15");
+        let left: Vec<String> =
+            world.neon.names().into_iter().filter(|name| name != "main" && !name.starts_with("pitr-")).collect();
+        assert_eq!(left, Vec::<String>::new(), "{when}");
+    }
+    assert!(died > 1, "it died {died} times");
+    assert_eq!(world.app.sql("select count(*) from notes"), "20");
+    let runs = world.project.run(&["runs", "-n", "1000", "--json"]).json().as_array().expect("a list").len();
+    let kept = world.neon.names().len() - 1;
+    assert!(kept <= runs, "{kept} presents are kept of {runs} runs");
 }
