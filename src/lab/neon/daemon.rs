@@ -167,7 +167,7 @@ async fn serve_until_over(options: &Options, session: Session, book: Option<&Boo
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| cannot(&error))?;
     let port = listener.local_addr().map_err(|error| cannot(&error))?.port();
     let paper = Arc::new(Paper(Arc::clone(&options.clock)));
-    let paper = Backing { storages: Arc::clone(&paper) as _, proxies: paper, password: None, pg_dump: None };
+    let paper = Backing { storages: Arc::clone(&paper) as _, proxies: paper, password: None };
     let ground = Ground { folder: data.to_path_buf(), path: options.path.clone() };
     let plane = Arc::new(Plane::new(Arc::clone(&options.clock), paper, ground));
     let wish = serde_json::from_value(json!({ "databases": !options.attached }));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,8 +18,6 @@ use super::operations;
 use super::refusal::Refusal;
 use super::state::{Project, State};
 use super::storage::{Gates, Histories};
-use crate::effects::programs;
-use crate::lab::programs::Programs;
 use crate::model::clock::{Clock, SharedClock};
 use crate::model::digest;
 use crate::model::fault::Fault;
@@ -45,8 +43,6 @@ pub struct Backing {
     pub proxies: Arc<dyn Proxies>,
     /// The password that the application's role has in every first storage; none without databases.
     pub password: Option<String>,
-    /// The program that tells a schema; none without databases.
-    pub pg_dump: Option<PathBuf>,
 }
 
 /// What projects with databases need.
@@ -84,15 +80,8 @@ impl Plane {
         let open = async || {
             let Ground { folder, path } = &self.ground;
             let histories = Histories::open(folder, path.clone(), Arc::clone(&self.clock)).await?;
-            let programs = Programs::find(path, Path::new(programs::VERSIONS))?;
-            let pg_dump = Some(programs.path("pg_dump")).filter(|program| program.is_file());
             let (password, histories) = (Some(histories.owner_password().to_owned()), Arc::new(histories));
-            Ok(Backing {
-                storages: Arc::clone(&histories) as _,
-                proxies: Arc::new(Gates(histories)),
-                password,
-                pg_dump,
-            })
+            Ok(Backing { storages: Arc::clone(&histories) as _, proxies: Arc::new(Gates(histories)), password })
         };
         self.real.get_or_try_init(open).await.cloned()
     }
@@ -103,9 +92,9 @@ impl Plane {
             Some(seed) => Arc::new(Seeded { clock: Arc::clone(&self.clock), seed, drawn: AtomicU64::new(0) }),
             None => Arc::clone(&self.clock),
         };
-        let Backing { storages, proxies, pg_dump, .. } = backing;
+        let Backing { storages, proxies, .. } = backing;
         let (changed, turn) = Default::default();
-        let project = Arc::new(Project { id, clock, storages, proxies, pg_dump, state: state.into(), changed, turn });
+        let project = Arc::new(Project { id, clock, storages, proxies, state: state.into(), changed, turn });
         self.projects.lock().unwrap_or_else(PoisonError::into_inner).insert(project.id.clone(), Arc::clone(&project));
         tokio::spawn(operations::drive(Arc::downgrade(&project)));
         tokio::spawn(janitor::tidy(Arc::downgrade(&project)));

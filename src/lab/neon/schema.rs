@@ -1,26 +1,20 @@
 //! The schema of a branch's database, and how two of them differ.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::backing::{At, StorageId};
+use super::backing::At;
 use super::call::{Answer, Call, ok, read_time};
-use super::configure;
 use super::names;
 use super::points;
 use super::refusal::Refusal;
-use super::state::{Project, Role, State};
-use crate::lab::failed;
-use crate::model::fault::Fault;
+use super::state::{Project, State};
 
 /// `GET …/branches/{branch}/schema`.
 pub async fn schema(call: Call) -> Answer {
     let project = call.project()?;
     let mut state = project.state.lock().await;
     let (database, at) = (database(&call)?, point(&call, "lsn", "timestamp")?);
-    let pg_dump = project.pg_dump.clone();
-    ok(json!({ "sql": text(pg_dump.as_deref(), &project, &mut state, call.part("branch"), database, at).await? }))
+    ok(json!({ "sql": text(&project, &mut state, call.part("branch"), database, at).await? }))
 }
 
 /// `GET …/branches/{branch}/compare_schema`: against another branch, or the parent.
@@ -32,9 +26,8 @@ pub async fn compare(call: Call) -> Answer {
     let base = call.asked("base_branch_id").map(str::to_owned).or_else(|| branch.parent.clone());
     let base = base.ok_or_else(|| Refusal::new(400, "base_branch_id is required for a root branch"))?;
     let (at, base_at) = (point(&call, "lsn", "timestamp")?, point(&call, "base_lsn", "base_timestamp")?);
-    let pg_dump = project.pg_dump.clone();
-    let new = text(pg_dump.as_deref(), &project, &mut state, id, database, at).await?;
-    let old = text(pg_dump.as_deref(), &project, &mut state, &base, database, base_at).await?;
+    let new = text(&project, &mut state, id, database, at).await?;
+    let old = text(&project, &mut state, &base, database, base_at).await?;
     ok(json!({ "diff": diff(database, &old, &new) }))
 }
 
@@ -52,60 +45,17 @@ fn point(call: &Call, lsn: &str, timestamp: &str) -> Result<At, Refusal> {
     }
 }
 
-/// The schema as text; on a project without databases what a test said it is.
-async fn text(
-    pg_dump: Option<&Path>,
-    project: &Project,
-    state: &mut State,
-    branch: &str,
-    database: &str,
-    at: At,
-) -> Result<String, Refusal> {
+/// The schema as text: what the data has, or, without any, what a test said it is.
+async fn text(project: &Project, state: &mut State, branch: &str, database: &str, at: At) -> Result<String, Refusal> {
     let there = state.branch(branch).ok_or_else(|| Refusal::missing("branch"))?;
     if !there.databases.iter().any(|it| it.name == database) {
         return Err(Refusal::missing("database"));
     }
-    let role = there.roles.iter().find(|role| role.password.is_some()).cloned();
-    let (storage, resolved) = points::resolve(project, state, branch, at).await?;
-    let (Some(pg_dump), Some(role)) = (pg_dump, role) else {
-        return Ok(state.schemas.get(&format!("{branch}/{database}")).cloned().unwrap_or_default());
-    };
-    // Of a copy, so that neither the branch's compute nor its history is touched.
-    let copy = project.storages.fork(&storage, &resolved).await?;
-    let dumped = dump(project, pg_dump, &copy, database, &role).await;
-    project.storages.stop(&copy).await?;
-    project.storages.remove(&copy).await?;
-    Ok(dumped?)
-}
-
-async fn dump(
-    project: &Project,
-    pg_dump: &Path,
-    storage: &StorageId,
-    database: &str,
-    role: &Role,
-) -> Result<String, Fault> {
-    let port = project.storages.start(storage).await?.port;
-    let password = role.password.as_deref().unwrap_or_default();
-    project.storages.sql(storage, "postgres", &configure::set_password(&role.name, password)).await?;
-    let mut command = tokio::process::Command::new(pg_dump);
-    command.args(["--schema-only", "--no-owner", "--no-acl"]).env_clear().kill_on_drop(true);
-    command.env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string()).env("PGDATABASE", database);
-    command.env("PGUSER", &role.name).env("PGPASSWORD", password).env("PGSSLMODE", "disable");
-    let output = command.output().await.map_err(|error| failed("pg_dump cannot be run", &error))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Fault::fatal("lab.neon", format!("pg_dump failed: {said}")));
+    let (storage, point) = points::resolve(project, state, branch, at).await?;
+    if let Some(schema) = project.storages.schema(&storage, &point, database).await? {
+        return Ok(schema);
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let told = |line: &&str| {
-        !line.is_empty()
-            && !line.starts_with("--")
-            && !line.starts_with("SET ")
-            && !line.starts_with("SELECT pg_catalog.set_config")
-            && !line.starts_with('\\')
-    };
-    Ok(text.lines().filter(told).fold(String::new(), |text, line| text + line + "\n"))
+    Ok(state.schemas.get(&format!("{branch}/{database}")).cloned().unwrap_or_default())
 }
 
 /// A unified diff with one hunk; empty when both are the same.

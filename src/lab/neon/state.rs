@@ -1,7 +1,6 @@
 //! What a project consists of. Times are real ones; [`Stretch`] maps them where they come in and go out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -26,8 +25,6 @@ pub struct Project {
     pub storages: Arc<dyn Storages>,
     /// Its addresses.
     pub proxies: Arc<dyn Proxies>,
-    /// The program that tells a schema, where there are databases.
-    pub pg_dump: Option<PathBuf>,
     /// Everything that changes.
     pub state: Mutex<State>,
     /// Told whenever an operation began or ended.
