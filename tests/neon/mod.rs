@@ -2,10 +2,12 @@
 
 mod bench;
 mod changing;
+mod chaos;
 mod gates;
 mod making;
 mod reading;
 mod standin;
+mod standin_branches;
 mod standin_databases;
 mod storage;
 mod stored;
