@@ -9,13 +9,22 @@ use crate::model::clock::Clock;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
+use crate::model::request::recovery::TimeTold;
 use crate::model::request::table::LogTable;
 use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, ReadClock, Request, Sleep};
 use crate::model::secret;
 
 /// The words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 7] =
-    [Now::WORD, ReadClock::WORD, RandomPassword::WORD, EnvVar::WORD, LogLine::WORD, LogTable::WORD, Sleep::WORD];
+pub const WORDS: [&str; 8] = [
+    Now::WORD,
+    ReadClock::WORD,
+    RandomPassword::WORD,
+    EnvVar::WORD,
+    LogLine::WORD,
+    LogTable::WORD,
+    Sleep::WORD,
+    TimeTold::WORD,
+];
 
 /// Rows of a table that are shown while a run goes on; the report has them all.
 const ROWS: usize = 40;
@@ -73,6 +82,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
             tokio::time::sleep(pause).await;
             Value::Null
         }
+        TimeTold::WORD => told(world, action)?,
         word => return Err(unknown_word(word)),
     };
     Ok(Done { value, rows: None })
@@ -104,6 +114,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
             password_length(action)?;
             (Level::Rendered, None, None)
         }
+        TimeTold::WORD => (Level::Read, Some(told(world, action)?), None),
         LogLine::WORD | LogTable::WORD | Sleep::WORD => (Level::Rendered, Some(Value::Null), None),
         word => return Err(unknown_word(word)),
     };
@@ -112,6 +123,24 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
 
 fn time(world: &World) -> Value {
     world.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true).into()
+}
+
+/// A time in UTC, by this host's clock, and from now on: whoever reads it in the night sees a wrong zone in one of them.
+fn told(world: &World, action: &Action) -> Result<Value, Fault> {
+    let at = TimeTold::of(action)?.at;
+    let time = DateTime::parse_from_rfc3339(&at)
+        .map_err(|_| Fault::fatal("moment.time", format!("`{at}` is no time with its zone")))?;
+    let seconds = (world.clock.now() - time.with_timezone(&Utc)).num_seconds();
+    let (apart, side) = (seconds.unsigned_abs(), if seconds < 0 { "from now" } else { "ago" });
+    let length = match apart {
+        0..120 => format!("{apart} seconds"),
+        120..7200 => format!("{} minutes", apart / 60),
+        7200..172_800 => format!("{} hours {} minutes", apart / 3600, apart % 3600 / 60),
+        _ => format!("{} days {} hours", apart / 86_400, apart % 86_400 / 3600),
+    };
+    let utc = time.with_timezone(&Utc).format("%F %T%.f UTC");
+    let local = time.with_timezone(&chrono::Local).format("%F %T %:z");
+    Ok(format!("{utc} (here {local}, {length} {side})").into())
 }
 
 fn variable(world: &World, action: &Action) -> Result<Value, Fault> {

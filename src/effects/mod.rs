@@ -13,12 +13,14 @@ pub mod notify;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod recovery;
 
 use std::sync::Arc;
 
 use copying::Copying;
 use postgres::lock::Holder;
 use postgres::{Postgres, scratch};
+use recovery::Recovering;
 
 pub use postgres::lock::HeldLock;
 
@@ -153,17 +155,22 @@ pub enum Resolution {
 pub struct Effects {
     world: Arc<World>,
     postgres: Postgres,
+    reach: recovery::Reach,
 }
 
 impl Effects {
     /// Effects on this world. Nothing is contacted yet.
     pub fn new(world: World) -> Self {
         let world = Arc::new(world);
-        Self { postgres: Postgres::new(world.clone()), world }
+        Self { postgres: Postgres::new(world.clone()), reach: recovery::Reach::default(), world }
     }
 
     fn copying(&self) -> Copying<'_> {
         Copying { world: &self.world, postgres: &self.postgres }
+    }
+
+    fn recovering(&self) -> Recovering<'_> {
+        Recovering { world: &self.world, postgres: &self.postgres, reach: &self.reach }
     }
 
     /// The world they act on.
@@ -184,6 +191,9 @@ impl Effects {
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
+            word if recovery::WORDS.contains(&word) => {
+                recovery::perform(&self.recovering(), action, ticket, ledger).await
+            }
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
@@ -207,6 +217,9 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
+            word if recovery::WORDS.contains(&word) => {
+                recovery::resolve(&self.recovering(), action, ticket, doubt).await
+            }
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -221,6 +234,7 @@ impl Effects {
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
+            word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
             word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
@@ -243,6 +257,7 @@ impl Effects {
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
+            word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

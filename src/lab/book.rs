@@ -47,12 +47,26 @@ pub struct Book {
     pub source_port: u16,
     /// Where `scratch` listens.
     pub scratch_port: u16,
+    /// Whether `source` keeps its history.
+    #[serde(default)]
+    pub pitr: bool,
 }
 
 impl Book {
     /// A new one of the current form.
     pub fn new(id: String, password: String, rows: u64, at: DateTime<Utc>, servers: PathBuf) -> Self {
-        Self { format: FORMAT, id, ready: false, rows, at, password, servers, source_port: 0, scratch_port: 0 }
+        Self {
+            format: FORMAT,
+            id,
+            ready: false,
+            rows,
+            at,
+            password,
+            servers,
+            source_port: 0,
+            scratch_port: 0,
+            pitr: false,
+        }
     }
 
     /// The book in a lab's folder; `None` if there is no lab. A folder with other things in it is refused.
@@ -104,6 +118,16 @@ impl Book {
         self.servers.join(server)
     }
 
+    /// Where the source's WAL is archived.
+    pub fn archive(&self) -> PathBuf {
+        self.servers.join("archive")
+    }
+
+    /// The source's base backup.
+    pub fn base(&self) -> PathBuf {
+        self.servers.join("base")
+    }
+
     /// Port of a server.
     pub fn port(&self, server: &str) -> u16 {
         if server == SOURCE { self.source_port } else { self.scratch_port }
@@ -133,6 +157,10 @@ impl Book {
         for path in &paths {
             user.give(path)?;
         }
+        if self.pitr {
+            DirBuilder::new().mode(0o700).create(self.archive()).map_err(cannot)?;
+            user.give(&self.archive())?;
+        }
         user.give(&self.servers)?;
         Ok(self.servers.join("password"))
     }
@@ -156,8 +184,8 @@ impl Book {
                     .hinted("it is left alone; look what it is before you remove it by hand"));
             }
         }
-        for server in [SOURCE, SCRATCH] {
-            remove_folder(&self.data(server)).map_err(|error| cannot(&error))?;
+        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive(), self.data("neon")] {
+            remove_folder(&folder).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));
         // The marker goes last, so that a removal that is cut short can be taken up again.

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::failed;
 use super::programs::Programs;
 use super::user::ServerUser;
+use super::{failed, history};
 use crate::model::fault::Fault;
 
 /// The role that may do everything.
@@ -53,6 +53,8 @@ pub struct Cluster<'a> {
     pub name: &'static str,
     /// Its data folder.
     pub data: PathBuf,
+    /// Where its WAL is archived, if it is.
+    pub archive: Option<PathBuf>,
     /// Where it writes what it has to say.
     pub log: PathBuf,
     /// PostgreSQL's programs.
@@ -73,6 +75,8 @@ impl Cluster<'_> {
             .args(["--no-sync", "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256"])
             .arg(format!("--username={SUPERUSER}"))
             .arg(format!("--pwfile={}", password.display()))
+            // Small segments: a history of seconds is not to cost 16 MB each time it is looked at.
+            .args(self.archive.is_some().then_some("--wal-segsize=1"))
             .output()
             .map_err(|error| failed("initdb cannot be started", &error))?;
         if made.status.success() {
@@ -166,7 +170,9 @@ impl Cluster<'_> {
             .spawn()
             .map_err(|error| cannot(&error))?;
         if let Some(mut stdin) = tee.stdin.take() {
-            stdin.write_all(format!("{SETTINGS}port = {port}\n").as_bytes()).map_err(|error| cannot(&error))?;
+            let archiving = self.archive.as_deref().map(history::settings).unwrap_or_default();
+            let text = format!("{SETTINGS}{archiving}port = {port}\n");
+            stdin.write_all(text.as_bytes()).map_err(|error| cannot(&error))?;
         }
         let ended = tee.wait().map_err(|error| cannot(&error))?;
         if ended.success() { Ok(()) } else { Err(cannot(&std::io::Error::other("tee failed"))) }

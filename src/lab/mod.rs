@@ -7,6 +7,7 @@
 mod book;
 mod cluster;
 mod down;
+mod history;
 mod load;
 mod lock;
 pub mod neon;
@@ -21,7 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub use down::{Removed, down};
-pub use state::{Condition, Lab, Server, Writer, status};
+pub use state::{Condition, Lab, Neon, Server, Writer, status};
 pub use up::{SMALL_ROWS, Wish, up};
 
 use crate::model::clock::SharedClock;

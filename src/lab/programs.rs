@@ -8,6 +8,8 @@ use crate::model::fault::Fault;
 
 /// What a lab needs; all of one version.
 const NEEDED: [&str; 4] = ["initdb", "postgres", "psql", "pg_waldump"];
+/// What one with history needs besides.
+const NEEDED_FOR_HISTORY: &str = "pg_basebackup";
 
 /// A folder that has all the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +22,20 @@ impl Programs {
     ///
     /// Fails with `lab.programs` where no folder has them all.
     pub fn find(path: &OsStr, versions: &Path) -> Result<Self, Fault> {
+        Self::having(&NEEDED, path, versions)
+    }
+
+    /// The same for a lab that keeps its history.
+    pub fn with_history(path: &OsStr, versions: &Path) -> Result<Self, Fault> {
+        Self::having(&[NEEDED.as_slice(), &[NEEDED_FOR_HISTORY]].concat(), path, versions)
+    }
+
+    fn having(needed: &[&str], path: &OsStr, versions: &Path) -> Result<Self, Fault> {
         folders(path, versions)
-            .find(|folder| NEEDED.iter().all(|name| folder.join(name).is_file()))
+            .find(|folder| needed.iter().all(|name| folder.join(name).is_file()))
             .map(|folder| Self { folder })
             .ok_or_else(|| {
-                let needed = NEEDED.join(", ");
+                let needed = needed.join(", ");
                 Fault::fatal(
                     "lab.programs",
                     format!(

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::book::Book;
 use super::cluster::SUPERUSER;
 use super::load::APP;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Place, SCRATCH, SOURCE, up, writer};
+use super::{Place, SCRATCH, SOURCE, history, up, writer};
 use crate::model::fault::Fault;
 
 /// Where a lab stands.
@@ -42,6 +43,41 @@ pub struct Lab {
     pub scratch: Server,
     /// The writer.
     pub writer: Writer,
+    /// The stand-in for Neon, if one is at work.
+    pub neon: Option<Neon>,
+    /// What brings the source back to an earlier moment, where the lab keeps its history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Neon {
+    /// Its process.
+    pub pid: u32,
+    /// Where its API begins.
+    pub api_base: String,
+    /// A key that may do everything.
+    pub api_key: String,
+    /// Id of its first project.
+    pub project: String,
+    /// URL of that project's default branch.
+    pub url: String,
+    /// Where its GitHub begins.
+    pub github_api_base: String,
+    /// A repository there.
+    pub github_repo: String,
+    /// A token for it.
+    pub github_token: String,
+}
+
+/// What `[targets.X.recovery]` takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recovery {
+    /// Folder of the base backup.
+    pub base: String,
+    /// The command that fetches a segment of WAL.
+    pub restore_command: String,
 }
 
 /// A server of a lab.
@@ -112,7 +148,9 @@ pub fn look(place: &Place, book: &Book) -> Lab {
         rows: u64::try_from(rows).unwrap_or(u64::MAX),
     };
     let folder = place.folder.display().to_string();
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer }
+    let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
+    let recovery = book.pitr.then(|| history::recovery(book));
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery }
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.

@@ -8,8 +8,10 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::book::Book;
 use super::cluster::Cluster;
 use super::down::clear;
+use super::history;
 use super::load::{Load, both};
 use super::lock::Lock;
+use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Lab, Place, SCRATCH, SOURCE, failed, state, writer};
@@ -34,6 +36,10 @@ pub struct Wish {
     pub at: Option<DateTime<Utc>>,
     /// Whether a writer is at work.
     pub writer: bool,
+    /// Whether there is a stand-in for Neon.
+    pub neon: bool,
+    /// Whether the source keeps its history: a base backup and every segment of its WAL.
+    pub pitr: bool,
 }
 
 /// Brings the lab up, whatever is there of it already.
@@ -45,7 +51,8 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
         let (least, most) = (ROWS_ALLOWED.start(), ROWS_ALLOWED.end());
         return Err(Fault::fatal("lab.options", format!("a lab has {least} to {most} rows, not {rows}")));
     }
-    let programs = Programs::find(&place.path, Path::new(programs::VERSIONS))?;
+    let find = if wish.pitr { Programs::with_history } else { Programs::find };
+    let programs = find(&place.path, Path::new(programs::VERSIONS))?;
     let user = ServerUser::choose()?;
     files::make_folder(&place.folder)
         .map_err(|error| failed(format_args!("{} cannot be made", place.folder.display()), &error))?;
@@ -67,6 +74,9 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
     if wish.writer {
         writer::start(place)?;
     }
+    if wish.neon {
+        daemon::start(place, &book)?;
+    }
     Ok(state::look(place, &book))
 }
 
@@ -83,6 +93,7 @@ pub fn clusters<'a>(place: &Place, book: &Book, programs: &'a Programs, user: &'
     [SOURCE, SCRATCH].map(|name| Cluster {
         name,
         data: book.data(name),
+        archive: (book.pitr && name == SOURCE).then(|| book.archive()),
         log: place.folder.join(format!("{name}.log")),
         programs,
         user,
@@ -93,6 +104,7 @@ fn refuse_other(book: &Book, wish: &Wish) -> Result<(), Fault> {
     let other = match wish {
         Wish { rows: Some(rows), .. } if *rows != book.rows => format!("{} rows, not {rows}", book.rows),
         Wish { at: Some(at), .. } if *at != book.at => format!("rows counted back from {}, not from {at}", book.at),
+        Wish { pitr: true, .. } if !book.pitr => "no history: no base backup, and no archive of its WAL".to_owned(),
         _ => return Ok(()),
     };
     Err(Fault::fatal("lab.other", format!("the lab that is up has {other}")).hinted("take it down first"))
@@ -116,6 +128,7 @@ fn make(place: &Place, programs: &Programs, user: &ServerUser, wish: &Wish) -> R
     };
     let at = wish.at.unwrap_or_else(|| place.clock.now().trunc_subsecs(0));
     let mut book = Book::new(id, word(&mut [0; 16]), wish.rows.unwrap_or(ROWS), at, servers);
+    book.pitr = wish.pitr;
     book.write(&place.folder)?;
 
     step(place, 1, "servers", || {
@@ -129,6 +142,9 @@ fn make(place: &Place, programs: &Programs, user: &ServerUser, wish: &Wish) -> R
     step(place, 3, "rows", || load.rows())?;
     step(place, 4, "indexes", || load.indexes())?;
     step(place, 5, "functions and views", || load.behaviour())?;
+    if book.pitr {
+        history::begin(place, programs, user, &book)?;
+    }
     book.ready = true;
     book.write(&place.folder)?;
     Ok(book)

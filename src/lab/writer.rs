@@ -90,7 +90,7 @@ pub fn run(folder: &Path, path: &OsString) -> Result<(), Fault> {
     let Some(book) = Book::read(folder)? else { return Ok(()) };
     // Away from the terminal and its Ctrl-C; and all of it can be ended as one.
     rustix::process::setsid().map_err(|error| failed("the writer cannot lead a session", &error.into()))?;
-    let Some(_lock) = only_one(folder)? else { return Ok(()) };
+    let Some(_lock) = only_one(&folder.join(LOCK))? else { return Ok(()) };
     let session = Session::of(std::process::id()).map_err(|error| failed("the writer does not find itself", &error))?;
     write_whole(&folder.join(RECORD), &session)?;
     let programs = Programs::find(path, Path::new(programs::VERSIONS))?;
@@ -112,11 +112,11 @@ pub fn run(folder: &Path, path: &OsString) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The lock of the writer; `None` if another one is at work.
-fn only_one(folder: &Path) -> Result<Option<Lock>, Fault> {
+/// The lock of a process of which there is one; `None` if another one is at work.
+pub fn only_one(file: &Path) -> Result<Option<Lock>, Fault> {
     let begun = Instant::now();
     loop {
-        let lock = Lock::take(&folder.join(LOCK))?;
+        let lock = Lock::take(file)?;
         // Whoever looks whether it is held, holds it for a moment.
         if lock.is_some() || begun.elapsed() > Duration::from_secs(1) {
             return Ok(lock);

@@ -28,6 +28,8 @@ pub enum ParamKind {
     Share,
     /// A moment with its zone: `2026-03-01T02:00:00+01:00`.
     Time,
+    /// A moment of a database's history: a time with its zone, a position of the WAL, or `name:RESTORE_POINT`.
+    Moment,
     /// Several values of one kind, separated by commas on the command line.
     List(Box<ParamKind>),
     /// One of the given texts.
@@ -52,6 +54,7 @@ impl ParamKind {
             Self::Size => "size".into(),
             Self::Share => "share".into(),
             Self::Time => "time with zone".into(),
+            Self::Moment => "moment".into(),
             Self::List(kind) => format!("list of {}", kind.describe()),
             Self::OneOf(choices) => format!("one of {}", choices.join(", ")),
             Self::Target => "target".into(),

@@ -1,5 +1,7 @@
 //! A named database, as configured.
 
+use std::path::PathBuf;
+
 use super::identity::ExpectedIdentity;
 
 /// How far a server's certificate is checked.
@@ -39,6 +41,23 @@ pub struct Target {
     pub identity: Option<ExpectedIdentity>,
     /// TLS rules.
     pub tls: Tls,
+    /// From what earlier moments of it are brought back.
+    pub history: Option<History>,
+}
+
+/// A base backup and the WAL after it: `[targets.X.recovery]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Folder of a base backup, or of several.
+    pub base: PathBuf,
+    /// Fetches a segment of WAL from the archive, as PostgreSQL's `restore_command` does.
+    pub restore_command: String,
+    /// Folder of PostgreSQL's programs; found without it.
+    pub bin: Option<PathBuf>,
+    /// Folder in which recovered servers lie.
+    pub folder: Option<PathBuf>,
+    /// Libraries without which the data cannot be read.
+    pub preload: Option<String>,
 }
 
 /// The configured target behind a name. A database that a run made is called `SERVER:DATABASE`, by the target on whose

@@ -51,6 +51,7 @@ fn wanted(kind: &ParamKind) -> String {
         ParamKind::Size => "a size, such as 512kB, 10MB or 2GB".into(),
         ParamKind::Share => "a share from 0 to 1, such as 0.05 or 5%".into(),
         ParamKind::Time => "a time with its zone, such as 2026-03-01T02:00:00+01:00".into(),
+        ParamKind::Moment => "a moment: a time with its zone, such as 2026-03-01T02:00:00+01:00, a position of the WAL, such as 0/3000060, or name:RESTORE_POINT".into(),
         ParamKind::Secret => "a secret: give `env:VARIABLE` or `file:PATH`, never the value itself".into(),
         other => other.describe(),
     }
@@ -73,6 +74,7 @@ fn from_text(kind: &ParamKind, text: &str, exact: &str) -> Result<Value, String>
         ParamKind::Time => DateTime::parse_from_rfc3339(text)
             .map(|time| time.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::AutoSi, true).into())
             .map_err(|_| refused()),
+        ParamKind::Moment => moment(text).ok_or_else(refused),
         ParamKind::OneOf(choices) if choices.iter().any(|choice| choice == text) => Ok(text.into()),
         ParamKind::OneOf(choices) => Err(format!("{}{}", refused(), super::vocabulary::did_you_mean(text, choices))),
         // A literal secret would stand in the shell's history, and everyone on the machine could read it.
@@ -80,6 +82,18 @@ fn from_text(kind: &ParamKind, text: &str, exact: &str) -> Result<Value, String>
         ParamKind::Secret => Err(format!("this is not {}", wanted(kind))),
         _ => Err(refused()),
     }
+}
+
+/// A moment as scripts see it; none at all is empty text.
+fn moment(text: &str) -> Option<Value> {
+    if let Some(name) = text.strip_prefix("name:") {
+        return (!name.trim().is_empty()).then(|| text.into());
+    }
+    if let Some((high, low)) = text.split_once('/') {
+        let number = |part: &str| u32::from_str_radix(part, 16).ok();
+        return Some(format!("{:X}/{:X}", number(high)?, number(low)?).into());
+    }
+    if text.is_empty() { Some(text.into()) } else { from_text(&ParamKind::Time, text, text).ok() }
 }
 
 fn number(text: &str) -> Option<f64> {

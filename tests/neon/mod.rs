@@ -1,3 +1,4 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
+mod standin;
 mod storage;

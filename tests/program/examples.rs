@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::project::Project;
-use crate::support::{Cluster, Database};
+use crate::support::{Cluster, Database, Lab};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -56,8 +56,13 @@ fn without_findings(project: &Project, name: &str) {
 #[test]
 fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
     for (name, text) in examples() {
-        let database = Cluster::shared().database("examples");
+        // What goes back in time needs a server that keeps its history.
+        let lab = text.contains("pg::recover(").then(Lab::with_history);
+        let database = lab.as_ref().map_or_else(|| Cluster::shared().database("examples"), Lab::app);
         let project = project(&database);
+        if let Some(lab) = &lab {
+            project.file("runsheet.toml", &lab.toml());
+        }
         project.file(&format!("runbooks/{name}.rhai"), &text);
         without_findings(&project, &name);
         let lines: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("// run: ")).collect();

@@ -34,6 +34,13 @@ impl Lab {
         lab
     }
 
+    /// A small lab that is up and keeps its source's history.
+    pub fn with_history() -> Self {
+        let lab = Self::new();
+        lab.run(&["up", "--small", "--pitr", "--at", "2026-01-31T12:00:00Z"]).with_code(0);
+        lab
+    }
+
     /// The folder that the program is run in.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -76,6 +83,18 @@ impl Lab {
     /// What copies are made on, as a superuser.
     pub fn scratch(&self) -> Database {
         self.database("scratch")
+    }
+
+    /// A `runsheet.toml` whose target `app` is the application's database with its history.
+    pub fn toml(&self) -> String {
+        let status = self.status();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        format!(
+            "[targets.app]\nurl = \"{}\"\nlabel = \"app\"\n[targets.app.recovery]\nbase = \"{}\"\nrestore_command = \"{}\"\n",
+            text(&status["source"]["url"]),
+            text(&status["recovery"]["base"]),
+            text(&status["recovery"]["restore_command"])
+        )
     }
 
     fn database(&self, server: &str) -> Database {

@@ -12,6 +12,7 @@
 
 pub mod cluster;
 pub mod lab;
+pub mod neon;
 pub mod pgbouncer;
 pub mod said;
 pub mod unprivileged;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Database};
 pub use lab::Lab;
+pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
 pub use said::Said;
 pub use world::{target, world};

@@ -46,6 +46,7 @@ pub fn target(name: &str, url: &str) -> Target {
         protected: false,
         identity: None,
         tls: Tls { mode: TlsMode::Disable, ca: None },
+        history: None,
     }
 }
 

@@ -50,6 +50,15 @@ enum What {
         /// Start a process that keeps inserting, and writes down each row that the server acknowledged
         #[arg(long)]
         writer: bool,
+        /// Start a stand-in for Neon (and for GitHub's pull requests) on loopback
+        ///
+        /// Its knobs lie below `/lab` on the same port: `POST /lab/projects` makes another project, `POST
+        /// /lab/projects/P/chaos` has it misbehave. It keeps its projects in memory.
+        #[arg(long)]
+        neon: bool,
+        /// Keep the source's history: a base backup, taken when the lab is made, and an archive of its WAL
+        #[arg(long)]
+        pitr: bool,
     },
     /// Stop the lab and remove what it made, and nothing else
     Down,
@@ -58,6 +67,14 @@ enum What {
     /// What the writer's process does.
     #[command(name = lab::writer::ARGUMENT, hide = true)]
     Write { folder: PathBuf },
+    /// What the stand-in's process does.
+    #[command(name = lab::neon::daemon::ARGUMENT, hide = true)]
+    Neon {
+        folder: PathBuf,
+        /// Whether it ends with its standard input.
+        #[arg(long)]
+        attached: bool,
+    },
 }
 
 impl Args {
@@ -65,6 +82,11 @@ impl Args {
     pub fn run(self, global: &Global, out: &mut Out) -> Result<Verdict, CliError> {
         if let What::Write { folder } = &self.what {
             lab::writer::run(folder, &path())?;
+            return Ok(Verdict::Pass);
+        }
+        if let What::Neon { folder, attached } = self.what {
+            let clock = Arc::new(SystemClock);
+            lab::neon::daemon::run(lab::neon::daemon::Options { folder, attached, path: path(), clock })?;
             return Ok(Verdict::Pass);
         }
         let folder = folder(global, matches!(self.what, What::Up { .. }))?;
@@ -79,9 +101,9 @@ impl Args {
             clock: Arc::new(SystemClock),
         };
         match self.what {
-            What::Up { rows, small, at, writer } => {
+            What::Up { rows, small, at, writer, neon, pitr } => {
                 let rows = if small { Some(lab::SMALL_ROWS) } else { rows };
-                let lab = lab::up(&place, &Wish { rows, at, writer }).map_err(refused)?;
+                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr }).map_err(refused)?;
                 print(out, &lab);
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
@@ -93,7 +115,7 @@ impl Args {
             }
             What::Down => down(out, &place),
             What::Status => status(out, &place),
-            What::Write { .. } => Ok(Verdict::Pass),
+            What::Write { .. } | What::Neon { .. } => Ok(Verdict::Pass),
         }
     }
 }
@@ -159,9 +181,30 @@ fn print(out: &Out, lab: &Lab) {
         None if lab.writer.rows > 0 => out.talk(&format!("writer: none at work, {logged} in {}", lab.writer.log)),
         None => out.talk("writer: none"),
     }
+    match &lab.neon {
+        Some(neon) => out.talk(&format!("stand-in for Neon: at work (process {}), {}", neon.pid, neon.api_base)),
+        None => out.talk("stand-in for Neon: none"),
+    }
     if lab.state == Condition::Up {
         out.data(&format!("export LAB_SOURCE_URL={}", quoted(&lab.source.url)));
         out.data(&format!("export LAB_SCRATCH_URL={}", quoted(&lab.scratch.url)));
+        if let Some(recovery) = &lab.recovery {
+            out.data(&format!("export LAB_RECOVERY_BASE={}", quoted(&recovery.base)));
+            out.data(&format!("export LAB_RECOVERY_COMMAND={}", quoted(&recovery.restore_command)));
+        }
+    }
+    if let Some(neon) = &lab.neon {
+        for (name, value) in [
+            ("NEON_API_BASE", &neon.api_base),
+            ("NEON_API_KEY", &neon.api_key),
+            ("NEON_PROJECT", &neon.project),
+            ("LAB_NEON_URL", &neon.url),
+            ("GITHUB_API_BASE", &neon.github_api_base),
+            ("GITHUB_REPO", &neon.github_repo),
+            ("GITHUB_TOKEN", &neon.github_token),
+        ] {
+            out.data(&format!("export {name}={}", quoted(value)));
+        }
     }
 }
 

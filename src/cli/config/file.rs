@@ -72,13 +72,32 @@ pub struct TargetTable {
     pub ca_cert: Option<String>,
     /// `verify`, `require`, `no-verify`, `allow` or `disable`.
     pub ssl_mode: Option<String>,
+    /// `[targets.X.recovery]`.
+    pub recovery: Option<RecoveryTable>,
+}
+
+/// From what earlier moments of a target are brought back; `${VAR}` is not expanded yet.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryTable {
+    /// Folder of a base backup, or of several.
+    pub base: String,
+    /// As PostgreSQL's own setting of this name.
+    pub restore_command: String,
+    /// Folder of PostgreSQL's programs.
+    pub bin: Option<String>,
+    /// Folder in which recovered servers lie.
+    pub folder: Option<String>,
+    /// Libraries without which the data cannot be read, as `shared_preload_libraries`.
+    pub preload: Option<String>,
 }
 
 impl TargetTable {
     /// This target with what `over` says instead. A new `url` is another database: the direct URL and the identity
     /// of the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
-        let base = if over.url.is_some() { Self { direct_url: None, identity: None, ..self } } else { self };
+        let base =
+            if over.url.is_some() { Self { direct_url: None, identity: None, recovery: None, ..self } } else { self };
         Self {
             url: over.url.or(base.url),
             direct_url: over.direct_url.or(base.direct_url),
@@ -87,6 +106,7 @@ impl TargetTable {
             identity: over.identity.or(base.identity),
             ca_cert: over.ca_cert.or(base.ca_cert),
             ssl_mode: over.ssl_mode.or(base.ssl_mode),
+            recovery: over.recovery.or(base.recovery),
         }
     }
 }

@@ -3,13 +3,13 @@
 //! Who decides on TLS, first to last: the target's own `ssl_mode` and `ca_cert`, `DB_CA_CERT`, `DB_SSL_MODE`, `sslmode` of
 //! the URL, and else whether every host is this one. `require` verifies, unlike libpq's: encryption to a stranger is no safety.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
-use super::file::TargetTable;
+use super::file::{RecoveryTable, TargetTable};
 use super::url::PostgresUrl;
 use super::variables::Variables;
-use crate::model::target::{Target, Tls, TlsMode};
+use crate::model::target::{History, Target, Tls, TlsMode};
 
 /// A target, what people should know of it, and the passwords in its URLs.
 pub struct Resolved {
@@ -34,6 +34,8 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
     let label = expanded("label", table.label)?.unwrap_or_else(|| name.to_owned());
     let ca_cert = expanded("ca_cert", table.ca_cert)?;
     let ssl_mode = expanded("ssl_mode", table.ssl_mode)?;
+
+    let history = table.recovery.map(|table| history(table, &key, variables, project)).transpose()?;
 
     let mut urls = vec![PostgresUrl::parse(&url).map_err(|why| ConfigError::key(key("url"), why))?];
     if let Some(direct) = &direct_url {
@@ -71,7 +73,28 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
             protected: table.protected.unwrap_or(false),
             identity: table.identity,
             tls: Tls { mode: tls.mode, ca },
+            history,
         },
+    })
+}
+
+/// The recovery table of a target, its paths relative to the project.
+fn history(
+    table: RecoveryTable,
+    key: &impl Fn(&str) -> String,
+    variables: &Variables,
+    project: &Path,
+) -> Result<History, ConfigError> {
+    let read = |field: &str, value: &str| expand(value, &key(&format!("recovery.{field}")), variables);
+    let path = |field: &str, value: Option<&String>| -> Result<Option<PathBuf>, ConfigError> {
+        value.map(|value| read(field, value).map(|path| project.join(path))).transpose()
+    };
+    Ok(History {
+        base: project.join(read("base", &table.base)?),
+        restore_command: read("restore_command", &table.restore_command)?,
+        bin: path("bin", table.bin.as_ref())?,
+        folder: path("folder", table.folder.as_ref())?,
+        preload: table.preload,
     })
 }
 

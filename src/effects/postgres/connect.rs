@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement};
 use super::faults::{self, Stage};
 use super::stamp::Stamp;
 use super::{Postgres, cut, moment, tls, url};
+use crate::effects::recovery::place;
 use crate::model::Value;
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
@@ -172,7 +173,13 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
         .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
     }
     let made = target::made(name);
-    if made.is_some() && session.made.is_none() {
+    if place::named(name).is_some() {
+        // It is known by its page in the book; one that somebody promoted is not the moment any more.
+        if !session.standby {
+            return Err(Fault::fatal("recover.promoted", format!("`{name}` does not stand still any more"))
+                .hinted("somebody promoted it; have it dropped, and recover another"));
+        }
+    } else if made.is_some() && session.made.is_none() {
         return Err(Fault::fatal("target.not-made", format!("`{name}` is not a database that a run made")).hinted(
             "SERVER:DATABASE is only for what pg::scratch answered; configure any other database as a target",
         ));
@@ -180,6 +187,8 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
     // The server of a made database is pinned by its base; the database itself is known by its stamp.
     let same = |pinned: &Identity| match made {
         None => pinned.same_database(found),
+        // A moment before a failover lies on an earlier timeline.
+        Some(_) if place::named(name).is_some() => pinned.system == found.system,
         Some(_) => pinned.same_server(found) && (pinned.branch.is_some() || pinned.timeline == found.timeline),
     };
     let pinned = postgres.pinned(target::base(name)).filter(|pinned| pin == Pin::Obeyed && !same(pinned));

@@ -20,7 +20,7 @@ pub mod preview;
 pub mod prove;
 pub mod quote;
 pub mod read;
-mod resolve;
+pub mod resolve;
 mod rows;
 pub mod scratch;
 mod secrets;
@@ -36,10 +36,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use connect::{Pin, Session};
 
+use super::recovery::place;
 use super::{Ticket, World};
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
-use crate::model::target::{self, Target};
+use crate::model::target::{self, Target, Tls, TlsMode};
 
 /// How many idle sessions of a target are kept.
 const KEPT_IDLE: usize = 4;
@@ -83,6 +84,9 @@ impl Postgres {
                 .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
         })?;
         let Some((_, database)) = target::made(name) else { return Ok(Cow::Borrowed(configured)) };
+        if let Some(made) = place::named(name) {
+            return self.recovered(configured, name, made).map(Cow::Owned);
+        }
         let identity = configured.identity.as_ref();
         Ok(Cow::Owned(Target {
             name: name.to_owned(),
@@ -92,6 +96,24 @@ impl Postgres {
             protected: false,
             ..configured.clone()
         }))
+    }
+
+    /// A server that a run recovered: the same database and role, as they were then.
+    fn recovered(&self, configured: &Target, name: &str, made: &str) -> Result<Target, Fault> {
+        let entry = place::find(&self.world, made)?.filter(|entry| entry.target == configured.name);
+        let entry = entry.ok_or_else(|| {
+            Fault::fatal("target.not-made", format!("there is no recovered server `{name}`"))
+                .hinted("it was dropped, or never made; pg::recover makes another")
+        })?;
+        let config = url::config(configured)?;
+        Ok(Target {
+            name: name.to_owned(),
+            url: url::on_loopback(&config, entry.port),
+            direct_url: None,
+            protected: false,
+            tls: Tls { mode: TlsMode::Disable, ca: None },
+            ..configured.clone()
+        })
     }
 
     /// Closes the sessions to a target that wait for work.

@@ -42,6 +42,21 @@ pub fn of_database(url: &str, database: &str) -> String {
     format!("{}{authority}/{path}{mark}{}", &url[..host], kept.join("&"))
 }
 
+/// A URL with the same role, password, database and options for a server of ours on loopback.
+pub fn on_loopback(config: &Config, port: u16) -> String {
+    let written = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let user = config.get_user().unwrap_or_default();
+    let password = config.get_password().map(|it| format!(":{}", written(&String::from_utf8_lossy(it))));
+    let database = written(config.get_dbname().unwrap_or(user));
+    let options = config.get_options().map(|options| format!("?options={}", written(options)));
+    format!(
+        "postgresql://{}{}@127.0.0.1:{port}/{database}{}",
+        written(user),
+        password.unwrap_or_default(),
+        options.unwrap_or_default()
+    )
+}
+
 /// The connection settings of a target's direct URL.
 pub fn config(target: &Target) -> Result<Config, Fault> {
     let name = &target.name;

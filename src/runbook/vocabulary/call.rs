@@ -146,7 +146,11 @@ impl<'a> Call<'a> {
 
     /// SQL as text of the source, a template or `sql::raw`, with its values.
     pub fn sql(&self, text: usize, args: usize) -> Result<Rendered, Error> {
-        let given = self.arg(text);
+        self.sql_of(&self.arg(text), &self.args(args)?)
+    }
+
+    /// The same of something that is no argument of its own.
+    pub fn sql_of(&self, given: &Dynamic, values: &Value) -> Result<Rendered, Error> {
         let sql = if let Some(sql) = given.read_lock::<SqlText>() {
             sql.clone()
         } else if let Some(literal) = given.read_lock::<ImmutableString>() {
@@ -157,10 +161,9 @@ impl<'a> Call<'a> {
                 )
             })?
         } else {
-            return Err(self.misuse(format!("the SQL must be text or template(\"x.sql\"), not {}", kind(&given))));
+            return Err(self.misuse(format!("the SQL must be text or template(\"x.sql\"), not {}", kind(given))));
         };
-        let values = self.args(args)?;
-        sql.render(&values).map_err(|error| match error.after {
+        sql.render(values).map_err(|error| match error.after {
             Some(step) => Unknown::new(step).stop(),
             None => {
                 let place = match (&sql.file, error.line, error.column) {
@@ -329,6 +332,11 @@ impl Options<'_, '_> {
             Some(map) => Ok(map.iter().map(|(key, value)| (key.to_string(), value.clone())).collect()),
             None => self.wrong(key, "a map"),
         }
+    }
+
+    /// The option as the script has it, unless it is missing or `()`.
+    pub fn given(&self, key: &str) -> Option<Dynamic> {
+        self.values.get(key).filter(|value| !value.is_unit()).cloned()
     }
 
     pub fn closure(&self, key: &str) -> Option<FnPtr> {

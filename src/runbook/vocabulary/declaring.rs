@@ -117,6 +117,12 @@ pub(crate) const WORDS: &[Entry] = &[
         "time(\"restore to\")"
     ),
     kind!(
+        "moment",
+        "moment(about, #{ or })",
+        "A parameter: a moment of a database's history, which is a time with its zone, a position of the WAL such as 0/3000060, or name:RESTORE_POINT. The script sees a time as RFC 3339 text in UTC, the others as they are, and none as empty text.",
+        "moment(\"restore to\", #{ or: \"\" })"
+    ),
+    kind!(
         "target",
         "target(about, #{ or })",
         "A parameter: the name of a configured database.",
@@ -368,6 +374,7 @@ fn kind(call: &Call<'_>) -> Answer {
         "size" => ParamKind::Size,
         "share" => ParamKind::Share,
         "time" => ParamKind::Time,
+        "moment" => ParamKind::Moment,
         "target" => ParamKind::Target,
         "command" => ParamKind::Command,
         "secret" => ParamKind::Secret,

@@ -19,9 +19,11 @@ mod github;
 mod needed;
 mod pg;
 mod proving;
+mod recovery;
 mod sql;
 mod table;
 mod time;
+mod told;
 mod values;
 
 pub(crate) use call::Call;
@@ -66,12 +68,13 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 16] = [
+static FAMILIES: [&[Entry]; 18] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
+    recovery::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
@@ -83,6 +86,7 @@ static FAMILIES: [&[Entry]; 16] = [
     files::WORDS,
     github::WORDS,
     needed::WORDS,
+    told::WORDS,
 ];
 
 /// Every word, in the order of the reference.

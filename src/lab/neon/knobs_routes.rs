@@ -1,0 +1,312 @@
+//! The routes below `/lab`: projects made, branches put there, time, limits and misbehaviour set, everything read back.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::backing::Host;
+use super::call::{Answer, Call, Reply, ok, text};
+use super::chaos::Rates;
+use super::clock::{self, Stretch};
+use super::knobs::Knobs;
+use super::operations::{self, Fate, Task};
+use super::plane::{Plane, Rights};
+use super::refusal::Refusal;
+use super::seeding::{self, Seed};
+use super::state::{Branch, Database, Endpoint, Role, State};
+use super::work::{self, Work};
+use super::{endpoints, names, uri, view};
+
+/// What a project is to be.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wish {
+    id: Option<String>,
+    name: Option<String>,
+    branch: Option<String>,
+    database: Option<String>,
+    role: Option<String>,
+    created_at: Option<String>,
+    history_seconds: Option<i64>,
+    seed: Option<u64>,
+    databases: bool,
+    knobs: Value,
+}
+
+/// Reads a body.
+fn read<'de, T: Deserialize<'de>>(body: &'de Value) -> Result<T, Refusal> {
+    T::deserialize(body).map_err(|error| Refusal::new(400, error.to_string()))
+}
+
+/// `POST /lab/projects`.
+pub async fn make(call: Call) -> Answer {
+    let wish = if call.body.is_null() { Wish::default() } else { read(&call.body)? };
+    make_project(&call.plane, wish).await.map(|made| Reply(201, made))
+}
+
+/// Makes a project with its default branch, its database, role and endpoint.
+pub async fn make_project(plane: &Plane, wish: Wish) -> Result<Value, Refusal> {
+    let backing = if wish.databases { plane.real.clone() } else { Some(plane.paper.clone()) };
+    let backing = backing.ok_or_else(|| Refusal::new(400, "there are no databases here"))?;
+    let now = plane.clock.now();
+    let made_at = match &wish.created_at {
+        Some(text) => clock::parse(text).ok_or_else(|| Refusal::new(400, "created_at is no time"))?,
+        None => now,
+    };
+    let id = wish.id.unwrap_or_else(|| names::project(&*plane.clock));
+    let database = wish.database.unwrap_or_else(|| "neondb".into());
+    let role = wish.role.unwrap_or_else(|| format!("{database}_owner"));
+    let mut state = State {
+        name: wish.name.unwrap_or_else(|| "shop".into()),
+        created_at: made_at,
+        updated_at: made_at,
+        history: wish.history_seconds.unwrap_or(86_400),
+        next_database: 990,
+        ..State::default()
+    };
+    if !wish.knobs.is_null() {
+        state.knobs = read(&wish.knobs)?;
+    }
+    let project = plane.add(id.clone(), backing, wish.seed, state);
+    let mut state = project.state.lock().await;
+    let name = wish.branch.unwrap_or_else(|| "main".into());
+    let mut branch = Branch::new(names::id(&*project.clock, "br"), name, None, made_at);
+    branch.default = true;
+    branch.unconfigured = true;
+    branch.storage = Some(project.storages.root().await?);
+    let password = Some(names::secret(&*project.clock, "npg_"));
+    branch.roles.push(Role { name: role.clone(), password, created_at: made_at, updated_at: made_at });
+    let database = Database { id: 990, name: database, owner: role, created_at: made_at, updated_at: made_at };
+    branch.databases.push(database);
+    let branch_id = branch.id.clone();
+    state.branches.insert(branch_id.clone(), branch);
+    let endpoint = endpoints::make(plane, &project, &mut state, &branch_id, &Value::Null).await?;
+    if let Some(endpoint) = state.endpoints.get_mut(&endpoint) {
+        (endpoint.state, endpoint.pending, endpoint.created_at) = ("idle".into(), None, made_at);
+    }
+    let (branch, endpoint) = (&state.branches[&branch_id], &state.endpoints[&endpoint]);
+    let (role, database) = (&branch.roles[0], &branch.databases[0].name);
+    Ok(json!({
+        "id": id, "key": plane.key(&id, Rights::All), "branch": branch_id, "endpoint": endpoint.id,
+        "database": database, "role": role.name, "uri": uri::uri(endpoint, role, database, false),
+        "pooled_uri": uri::uri(endpoint, role, database, true),
+    }))
+}
+
+/// `GET /lab/projects/{project}`: everything.
+pub async fn show(call: Call) -> Answer {
+    let project = call.project()?;
+    let state = project.state.lock().await;
+    let branches: Vec<Value> = state
+        .branches
+        .values()
+        .map(|branch| {
+            let mut view = view::branch(&project, &state, branch);
+            view["annotation"] = branch.annotation.clone().map_or(Value::Null, Value::from);
+            view["deleted"] = branch.deleted.is_some().into();
+            view["endpoints"] = state
+                .endpoints
+                .values()
+                .filter(|endpoint: &&Endpoint| endpoint.branch == branch.id)
+                .map(|endpoint| view::endpoint(&project, &state, endpoint))
+                .collect();
+            view
+        })
+        .collect();
+    let operations: Vec<Value> = state.operations.iter().map(|it| it.view(&project.id, &state.stretch)).collect();
+    ok(json!({
+        "project": view::project(&project, &state), "branches": branches, "operations": operations,
+        "made": state.made, "removed": state.removed, "counts": state.counts, "statuses": state.statuses,
+        "chaos": state.chaos.done, "busy": state.busy(), "knobs": state.knobs,
+    }))
+}
+
+/// `DELETE /lab/projects/{project}`: with all that runs for it.
+pub async fn remove(call: Call) -> Answer {
+    let project = call.project()?;
+    call.plane.forget(&project.id);
+    let _turn = project.turn.lock().await;
+    let mut state = project.state.lock().await;
+    state.operations.clear();
+    state.endpoints.clear();
+    let storages: Vec<_> = state.branches.values().filter_map(|branch| branch.storage.clone()).collect();
+    state.branches.clear();
+    drop(state);
+    for storage in storages {
+        project.storages.stop(&storage).await?;
+        project.storages.remove(&storage).await?;
+    }
+    ok(json!({ "gone": true }))
+}
+
+/// `POST /lab/projects/{project}/branches`: puts branches there, at once and without operations.
+pub async fn seed(call: Call) -> Answer {
+    let project = call.project()?;
+    let seeds: Vec<Seed> = read(&call.body)?;
+    let mut state = project.state.lock().await;
+    let mut ids = Vec::new();
+    for seed in &seeds {
+        ids.push(seeding::plant(&project, &mut state, seed).await?);
+    }
+    Ok(Reply(201, json!({ "ids": ids })))
+}
+
+/// `PATCH /lab/projects/{project}/branches/{branch}`: changes a branch as somebody else would, past every rule.
+pub async fn alter(call: Call) -> Answer {
+    let project = call.project()?;
+    let seed: Seed = read(&call.body)?;
+    let mut state = project.state.lock().await;
+    let id = seeding::find(&state, call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    seeding::alter(&project, &mut state, &id, &seed).await?;
+    ok(json!({ "id": id }))
+}
+
+/// `PATCH /lab/projects/{project}/knobs`.
+pub async fn knobs(call: Call) -> Answer {
+    let project = call.project()?;
+    let mut state = project.state.lock().await;
+    let mut knobs = json!(state.knobs);
+    for (name, value) in call.body.as_object().into_iter().flatten() {
+        knobs[name] = value.clone();
+    }
+    state.knobs = read::<Knobs>(&knobs)?;
+    project.changed.notify_waiters();
+    ok(json!(state.knobs))
+}
+
+/// `POST /lab/projects/{project}/chaos` with `{ seed, rates: { kind: share } }`, or `{ seed, all: share }` for every kind.
+pub async fn chaos(call: Call) -> Answer {
+    let project = call.project()?;
+    let mut state = project.state.lock().await;
+    state.chaos.seed = call.body.get("seed").and_then(Value::as_u64).unwrap_or_default();
+    let mut rates = json!(Rates::default());
+    if let (Some(all), Some(rates)) = (call.body.get("all"), rates.as_object_mut()) {
+        rates.values_mut().for_each(|rate| *rate = all.clone());
+    }
+    for (name, value) in call.body.get("rates").and_then(Value::as_object).into_iter().flatten() {
+        rates[name] = value.clone();
+    }
+    state.chaos.rates = read(&rates)?;
+    ok(json!({ "seed": state.chaos.seed, "rates": state.chaos.rates }))
+}
+
+/// `POST /lab/projects/{project}/fates` with `[[action, fate], …]`: what becomes of the next operations; `*` is any action.
+pub async fn fates(call: Call) -> Answer {
+    let project = call.project()?;
+    let mut state = project.state.lock().await;
+    state.chaos.fates = read::<Vec<(String, Fate)>>(&call.body)?;
+    ok(json!({ "fates": state.chaos.fates.len() }))
+}
+
+/// `POST /lab/projects/{project}/operations` with `{ count }`: the service checks computes by itself.
+pub async fn spontaneous(call: Call) -> Answer {
+    let project = call.project()?;
+    let mut state = project.state.lock().await;
+    let count = call.body.get("count").and_then(Value::as_u64).unwrap_or(1).min(1000);
+    let tasks =
+        (0..count).map(|_| Task { action: "check_availability", branch: None, endpoint: None, work: Work::Nothing });
+    let tasks = tasks.collect();
+    ok(json!({ "operations": operations::schedule(&project, &mut state, tasks) }))
+}
+
+/// `POST /lab/projects/{project}/tick` with `{ count }`: brings operations that many states on.
+pub async fn tick(call: Call) -> Answer {
+    let project = call.project()?;
+    let count = call.body.get("count").and_then(Value::as_u64).unwrap_or(1);
+    let mut ticked = 0;
+    while ticked < count && operations::advance(&project, false).await {
+        ticked += 1;
+    }
+    ok(json!({ "ticked": ticked, "busy": project.state.lock().await.busy() }))
+}
+
+/// `POST /lab/projects/{project}/stretch` with `{ anchor, factor }`: a second before the anchor is shown as `factor` seconds.
+pub async fn stretch(call: Call) -> Answer {
+    let project = call.project()?;
+    let anchor = match text(&call.body, "anchor") {
+        Some(text) => clock::parse(text).ok_or_else(|| Refusal::new(400, "anchor is no time"))?,
+        None => project.clock.now(),
+    };
+    let factor = call.body.get("factor").and_then(Value::as_f64).filter(|factor| *factor > 0.0);
+    let factor = factor.ok_or_else(|| Refusal::new(400, "factor is no number above 0"))?;
+    project.state.lock().await.stretch = Stretch { anchor, factor };
+    let seconds = |time: DateTime<_>| time.to_rfc3339();
+    ok(json!({ "anchor": seconds(anchor), "factor": factor }))
+}
+
+/// `POST /lab/projects/{project}/keys` with `{ rights: all | read | none }`.
+pub async fn key(call: Call) -> Answer {
+    let project = call.project()?;
+    let rights = call.body.get("rights").map_or(Ok(Rights::All), read)?;
+    ok(json!({ "key": call.plane.key(&project.id, rights) }))
+}
+
+/// `POST /lab/projects/{project}/schemas` with `{ branch, database, sql }`: what a schema is said to be.
+pub async fn schemas(call: Call) -> Answer {
+    let project = call.project()?;
+    let mut state = project.state.lock().await;
+    let branch = text(&call.body, "branch").and_then(|branch| seeding::find(&state, branch));
+    let branch = branch.ok_or_else(|| Refusal::missing("branch"))?;
+    let database = text(&call.body, "database").unwrap_or("neondb");
+    let sql = text(&call.body, "sql").unwrap_or_default().to_owned();
+    state.schemas.insert(format!("{branch}/{database}"), sql);
+    ok(json!({ "schemas": state.schemas.len() }))
+}
+
+/// `POST /lab/projects/{project}/sql` with `{ branch, database, sql }`: as the server's own superuser.
+pub async fn sql(call: Call) -> Answer {
+    let project = call.project()?;
+    let _turn = project.turn.lock().await;
+    let (endpoint, database) = {
+        let state = project.state.lock().await;
+        let branch = text(&call.body, "branch").and_then(|branch| seeding::find(&state, branch));
+        let branch = branch.or_else(|| state.default_branch().map(|branch| branch.id.clone())).unwrap_or_default();
+        let endpoint = state.endpoints_of(&branch).next().map(|endpoint| endpoint.id.clone());
+        let database = state.branch(&branch).and_then(|branch| branch.databases.first()).map(|it| it.name.clone());
+        (endpoint.ok_or_else(|| Refusal::missing("endpoint"))?, database.unwrap_or_default())
+    };
+    work::start(&project, &endpoint).await?;
+    let storage = {
+        let state = project.state.lock().await;
+        let branch = &state.endpoints[&endpoint].branch;
+        state.branch(branch).and_then(|branch| branch.storage.clone()).ok_or_else(|| Refusal::missing("storage"))?
+    };
+    let database = text(&call.body, "database").unwrap_or(&database);
+    let sql = text(&call.body, "sql").unwrap_or_default();
+    ok(json!({ "rows": project.storages.sql(&storage, database, sql).await? }))
+}
+
+/// An endpoint that a test put there.
+pub async fn planted(
+    project: &Arc<super::state::Project>,
+    state: &mut State,
+    branch: &str,
+    active: bool,
+) -> Result<String, Refusal> {
+    let id = names::id(&*project.clock, "ep");
+    let now = project.clock.now();
+    let waker = |id: &str| endpoints::waker(project, id);
+    let direct = Some(project.proxies.listen(Host::Direct, waker(&id)).await?);
+    let pooled = Some(project.proxies.listen(Host::Pooled, waker(&id)).await?);
+    let endpoint = Endpoint {
+        id: id.clone(),
+        branch: branch.to_owned(),
+        read_write: true,
+        state: if active { "active" } else { "idle" }.into(),
+        pending: None,
+        disabled: false,
+        suspend_timeout: 0,
+        compute_units: (0.25, 2.0),
+        last_active: active.then_some(now),
+        started_at: None,
+        suspended_at: None,
+        created_at: now,
+        updated_at: now,
+        direct,
+        pooled,
+    };
+    state.endpoints.insert(id.clone(), endpoint);
+    Ok(id)
+}
