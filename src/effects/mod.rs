@@ -9,6 +9,7 @@ pub mod files;
 mod github;
 pub mod local;
 mod needed;
+pub mod neon;
 pub mod notify;
 pub mod postgres;
 pub mod process;
@@ -169,6 +170,10 @@ impl Effects {
         Copying { world: &self.world, postgres: &self.postgres }
     }
 
+    fn neon(&self) -> neon::Neon<'_> {
+        neon::Neon { postgres: &self.postgres }
+    }
+
     fn recovering(&self) -> Recovering<'_> {
         Recovering { world: &self.world, postgres: &self.postgres, reach: &self.reach }
     }
@@ -201,6 +206,7 @@ impl Effects {
             word if github::WORDS.contains(&word) => github::perform(&self.world, action).await,
             "neon::needed" => needed::perform(&self.world, action),
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
+            word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -216,6 +222,7 @@ impl Effects {
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
+            word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
@@ -245,6 +252,7 @@ impl Effects {
                 notes: Vec::new(),
             }),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
+            word if neon::knows(word) => neon::preview(&self.neon(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -257,6 +265,7 @@ impl Effects {
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
+            word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
             _ => return Vec::new(),
         };

@@ -1,4 +1,7 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
+mod gates;
 mod standin;
+mod standin_databases;
 mod storage;
+mod stored;

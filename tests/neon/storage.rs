@@ -1,99 +1,14 @@
-//! Storages of the stand-in: forks of a history by real recovery, and the addresses before their servers.
+//! Storages of the stand-in: forks of a history by real recovery.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use runsheet::effects::local::SystemClock;
-use runsheet::lab::neon::backing::{At, Resolved, StorageError, StorageId, Storages};
-use runsheet::lab::neon::storage::Histories;
-use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use runsheet::lab::neon::backing::{At, StorageError, Storages};
 
-use crate::support::{unprivileged, wait_until};
-
-fn folder() -> TempDir {
-    let folder = tempfile::Builder::new().prefix("runsheet-neon-").tempdir_in("/tmp").expect("a folder");
-    unprivileged::give(folder.path());
-    folder
-}
-
-async fn open(folder: &Path) -> Histories {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    Histories::open(folder, path, Arc::new(SystemClock)).await.expect("storages")
-}
-
-/// The storages that tests share: they have one template and nothing else in common.
-struct World {
-    histories: Arc<Histories>,
-    folder: PathBuf,
-}
-
-impl World {
-    async fn shared() -> &'static Self {
-        static SHARED: OnceCell<World> = OnceCell::const_new();
-        let made = async {
-            // It goes with the storages, and those go with this process.
-            let folder = folder().keep();
-            Self { histories: Arc::new(open(&folder).await), folder }
-        };
-        SHARED.get_or_init(|| made).await
-    }
-
-    async fn root(&self) -> StorageId {
-        self.histories.root().await.expect("a first storage")
-    }
-
-    /// The rows of a statement in the shop.
-    async fn sql(&self, storage: &StorageId, sql: &str) -> Vec<Vec<Option<String>>> {
-        self.histories.sql(storage, "app", sql).await.unwrap_or_else(|fault| panic!("{sql}: {fault}"))
-    }
-
-    /// The only value of a statement.
-    async fn value(&self, storage: &StorageId, sql: &str) -> String {
-        self.sql(storage, sql).await[0][0].clone().expect("a value")
-    }
-
-    async fn resolve(&self, storage: &StorageId, at: At) -> Resolved {
-        self.histories.resolve(storage, at).await.expect("a point in history")
-    }
-
-    async fn fork(&self, storage: &StorageId, at: At) -> StorageId {
-        let point = self.resolve(storage, at).await;
-        self.histories.fork(storage, &point).await.expect("a fork")
-    }
-
-    /// Adds a customer in a transaction of its own.
-    async fn customer(&self, storage: &StorageId, name: &str) {
-        self.sql(storage, &format!("insert into customers (email, name) values ('{name}@example.org', '{name}')"))
-            .await;
-    }
-
-    /// The customers that were added, in their order.
-    async fn added(&self, storage: &StorageId) -> String {
-        self.value(storage, "select coalesce(string_agg(name, ' ' order by id), '') from customers where id > 500")
-            .await
-    }
-
-    /// Whether there are files of a storage.
-    fn has_files(&self, storage: &StorageId) -> bool {
-        self.folder.join(&storage.0).exists()
-    }
-
-    async fn lsn(&self, storage: &StorageId) -> u64 {
-        let text = self.value(storage, "select pg_current_wal_insert_lsn()").await;
-        let (high, low) = text.split_once('/').expect("a position");
-        (u64::from_str_radix(high, 16).expect("hex") << 32) | u64::from_str_radix(low, 16).expect("hex")
-    }
-
-    async fn now(&self, storage: &StorageId) -> DateTime<Utc> {
-        let text = self.value(storage, "select to_char(clock_timestamp(), 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF:00')").await;
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-}
+use super::stored::{World, folder, open};
+use crate::support::wait_until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_begins_as_its_parent_was_at_a_position() {

@@ -1,6 +1,6 @@
 //! Sessions: connecting, proving which database it is, and telling a server from a pooler.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::OnceCell;
 use tokio_postgres::types::{ToSql, Type};
@@ -9,9 +9,11 @@ use tokio_postgres::{Client, Config, NoTls, Row, Socket, Statement};
 use super::faults::{self, Stage};
 use super::stamp::Stamp;
 use super::{Postgres, cut, moment, tls, url};
+use crate::effects::neon;
 use crate::effects::recovery::place;
 use crate::model::Value;
-use crate::model::fault::Fault;
+use crate::model::clock::backoff;
+use crate::model::fault::{Fault, FaultClass};
 use crate::model::identity::{Identity, ServerMoment};
 use crate::model::target::{self, Target, TlsMode};
 
@@ -29,6 +31,9 @@ const PINNED: [(&str, &str); 7] = [
 
 /// The longest a server may take from the first packet to its first answer.
 const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// How long a compute of a branch may take to wake.
+const WAKING: Duration = Duration::from_secs(15);
 
 /// Whether a session must be to the pinned database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +70,7 @@ pub struct Session {
 
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
-    let target = &*postgres.target(target)?;
+    let target = &*postgres.target(target).await?;
     let mut config = url::config(target)?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
@@ -81,7 +86,8 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
     direct.options(format!("{own} {pinned}-c runsheet.direct={nonce}").trim_start());
 
     let what = format!("connecting to {} ({})", target.name, url::address(&config));
-    let session = match connect(target, &direct).await {
+    let branch = neon::place::branch(postgres.neon(), target).await?;
+    let mut session = match first(target, &direct, branch.is_some()).await {
         Ok(client) => moment::session(client, target, &config, &nonce, &what).await?,
         Err(Broken::Server(error)) if refuses_parameters(&error) => {
             let client = connect(target, &config).await.map_err(|broken| broken.fault(&what))?;
@@ -91,6 +97,7 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
         }
         Err(broken) => return Err(broken.fault(&what)),
     };
+    session.moment.identity.branch = branch;
     check(postgres, target, &session, pin)?;
     Ok(session)
 }
@@ -102,6 +109,16 @@ enum Broken {
 }
 
 impl Broken {
+    /// Whether the same may go well a moment later.
+    fn may_be_waking(&self) -> bool {
+        match self {
+            Self::Server(error) => {
+                faults::of(error, Stage::Harmless, "").class == FaultClass::Retryable && !refuses_parameters(error)
+            }
+            Self::Fault(_) | Self::Slow => false,
+        }
+    }
+
     fn fault(self, what: &str) -> Fault {
         match self {
             Self::Server(error) => faults::of(&error, Stage::Harmless, what),
@@ -110,6 +127,21 @@ impl Broken {
                 Fault::retryable("connection.timeout", format!("{what}: no answer within {} s", HANDSHAKE.as_secs()))
                     .hinted("the host takes connections but does not answer: is the server overloaded or stopped?")
             }
+        }
+    }
+}
+
+/// The first connection. A compute that sleeps is woken by it, and may need a moment to answer.
+async fn first(target: &Target, config: &Config, wakes: bool) -> Result<Client, Broken> {
+    let began = Instant::now();
+    let mut tries = 0;
+    loop {
+        match connect(target, config).await {
+            Err(broken) if wakes && began.elapsed() < WAKING && broken.may_be_waking() => {
+                tries += 1;
+                tokio::time::sleep(backoff(Duration::from_millis(100), Duration::from_secs(2), tries)).await;
+            }
+            other => return other,
         }
     }
 }
@@ -172,7 +204,9 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
         )
         .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
     }
-    let made = target::made(name);
+    // A branch that a run made is known by its id, and its stamp was looked at when its URL was asked for.
+    let branch = target::made_branch(name);
+    let made = target::made(name).filter(|_| branch.is_none());
     if place::named(name).is_some() {
         // It is known by its page in the book; one that somebody promoted is not the moment any more.
         if !session.standby {
@@ -191,7 +225,8 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
         Some(_) if place::named(name).is_some() => pinned.system == found.system,
         Some(_) => pinned.same_server(found) && (pinned.branch.is_some() || pinned.timeline == found.timeline),
     };
-    let pinned = postgres.pinned(target::base(name)).filter(|pinned| pin == Pin::Obeyed && !same(pinned));
+    let pinned = postgres.pinned(target::base(name)).filter(|_| branch.is_none());
+    let pinned = pinned.filter(|pinned| pin == Pin::Obeyed && !same(pinned));
     if let Some(pinned) = pinned {
         let show = |it: &Identity| match &it.branch {
             Some(branch) => format!("database `{}` of {branch}", it.database),

@@ -17,6 +17,14 @@ pub enum Stage {
     Sent,
 }
 
+/// What Neon's proxy says while a compute starts, or was just made.
+const WAKING: [&str; 4] = [
+    "Couldn't connect to compute node",
+    "endpoint is temporarily unavailable",
+    "endpoint is in some transitive state",
+    "endpoint cannot be found",
+];
+
 /// The fault that an error amounts to. `what` says what was being done: `sql::exec on prod`.
 pub fn of(error: &Error, stage: Stage, what: &str) -> Fault {
     match error.as_db_error() {
@@ -30,6 +38,9 @@ fn of_server(said: &DbError, stage: Stage, what: &str) -> Fault {
     let fatal = matches!(said.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
     // A session that was ended may have been ended after its commit record was written.
     let class = if stage == Stage::Sent && fatal { FaultClass::Unknown } else { class_of(state) };
+    // A proxy before the server speaks for it, under codes that say nothing.
+    let waking = WAKING.iter().any(|part| said.message().contains(part));
+    let class = if waking && class == FaultClass::Fatal { FaultClass::Retryable } else { class };
     let mut fault = Fault::new(class, format!("sql.{state}"), format!("{what}: {}", said.message()));
     let detail: Vec<String> = [
         said.detail().map(str::to_owned),
@@ -42,7 +53,9 @@ fn of_server(said: &DbError, stage: Stage, what: &str) -> Fault {
     if !detail.is_empty() {
         fault = fault.detailed(detail.join("; "));
     }
-    match said.hint().or(hint_for(state)) {
+    let disabled = said.message().contains("endpoint is disabled");
+    let asleep = disabled.then_some("the compute is disabled: neon::disable_endpoint(id, false) lets it start");
+    match said.hint().or(asleep).or(hint_for(state)) {
         Some(hint) => fault.hinted(hint),
         None => fault,
     }

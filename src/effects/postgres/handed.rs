@@ -16,7 +16,7 @@ pub async fn perform(postgres: &Postgres, action: &Action) -> Result<Done, Fault
     if target::made(&name).is_some() {
         postgres.identify(&name).await?;
     }
-    handle(postgres, &name).map(|value| Done { value, rows: None })
+    handle(postgres, &name).await.map(|value| Done { value, rows: None })
 }
 
 /// The same; it changes nothing.
@@ -25,7 +25,7 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
     Ok(Previewed { level: Level::Read, value: Some(done.value), by_hand: Vec::new(), notes: Vec::new() })
 }
 
-fn handle(postgres: &Postgres, name: &str) -> Result<Value, Fault> {
-    let target = postgres.target(name)?;
+async fn handle(postgres: &Postgres, name: &str) -> Result<Value, Fault> {
+    let target = postgres.target(name).await?;
     Ok(postgres.world.vault.keep(&format!("url:{name}"), target.direct()).into())
 }

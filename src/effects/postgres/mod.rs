@@ -27,7 +27,7 @@ mod secrets;
 pub mod stamp;
 mod sweep;
 pub mod tls;
-mod url;
+pub mod url;
 mod values;
 
 use std::borrow::Cow;
@@ -36,8 +36,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use connect::{Pin, Session};
 
+use super::neon::http::Api;
 use super::recovery::place;
-use super::{Ticket, World};
+use super::{Ticket, World, neon};
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
 use crate::model::target::{self, Target, Tls, TlsMode};
@@ -50,12 +51,13 @@ pub struct Postgres {
     world: Arc<World>,
     pins: Mutex<BTreeMap<String, Identity>>,
     idle: Mutex<BTreeMap<String, Vec<Session>>>,
+    neon: Api,
 }
 
 impl Postgres {
     /// Targets of this world. Nothing is contacted yet.
     pub fn new(world: Arc<World>) -> Self {
-        Self { world, pins: Mutex::default(), idle: Mutex::default() }
+        Self { neon: Api::new(world.clone()), world, pins: Mutex::default(), idle: Mutex::default() }
     }
 
     /// See [`super::Effects::pin`].
@@ -77,12 +79,15 @@ impl Postgres {
     }
 
     /// A target by its name; `SERVER:DATABASE` is a database that a run made on the server of the target `SERVER`.
-    pub(in crate::effects) fn target(&self, name: &str) -> Result<Cow<'_, Target>, Fault> {
+    pub(in crate::effects) async fn target(&self, name: &str) -> Result<Cow<'_, Target>, Fault> {
         let configured = self.world.targets.get(target::base(name)).ok_or_else(|| {
             let known = self.world.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             Fault::fatal("target.unknown", format!("there is no target `{}`", target::base(name)))
                 .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
         })?;
+        if let Some((_, branch)) = target::made_branch(name) {
+            return neon::place::made(&self.neon, configured, name, branch).await.map(Cow::Owned);
+        }
         let Some((_, database)) = target::made(name) else { return Ok(Cow::Borrowed(configured)) };
         if let Some(made) = place::named(name) {
             return self.recovered(configured, name, made).map(Cow::Owned);
@@ -96,6 +101,22 @@ impl Postgres {
             protected: false,
             ..configured.clone()
         }))
+    }
+
+    /// The service that runs branches.
+    pub(in crate::effects) fn neon(&self) -> &Api {
+        &self.neon
+    }
+
+    /// Closes every session to a branch that a run made, if it waits for work.
+    pub(in crate::effects) fn close_idle_of_branch(&self, id: &str) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|name, _| target::made_branch(name).is_none_or(|(_, branch)| branch != id));
+    }
+
+    /// Closes all sessions that wait for work.
+    pub(in crate::effects) fn close_idle_all(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// A server that a run recovered: the same database and role, as they were then.

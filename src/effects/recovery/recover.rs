@@ -123,7 +123,7 @@ fn name(ticket: &Ticket) -> String {
 }
 
 async fn know(recovering: &Recovering<'_>, request: &PgRecover, application: &str) -> Result<Known, Fault> {
-    let target = recovering.postgres.target(&request.target)?;
+    let target = recovering.postgres.target(&request.target).await?;
     let history = base::history(&target)?.clone();
     let bases = window::bases(history.clone()).await?;
     let live = window::look(recovering, &request.target, application).await?;

@@ -63,7 +63,7 @@ pub async fn look(recovering: &Recovering<'_>, target: &str, application: &str) 
 
 /// `pg::recovery_window`.
 pub async fn perform(recovering: &Recovering<'_>, request: &PgRecoveryWindow) -> Result<Done, Fault> {
-    let target = recovering.postgres.target(&request.target)?;
+    let target = recovering.postgres.target(&request.target).await?;
     let bases = bases(base::history(&target)?.clone()).await?;
     let live = look(recovering, &request.target, "runsheet recovery").await?;
     if let Some(live) = &live {

@@ -10,13 +10,14 @@ use crate::engine::context::{Run, halt};
 use crate::engine::replay::{Cursor, Lane, Recorded};
 use crate::journal::entry::{Answer, Outcome};
 use crate::model::Value;
-use crate::model::action::Action;
+use crate::model::action::{Action, Recovery};
 use crate::model::declaration::StepSpec;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
 use crate::model::request::copying::PgUrl;
+use crate::model::request::neon::{NeonResetPassword, NeonRevealPassword, NeonUrl};
 use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::verdict::{Check, CheckVerdict};
 
@@ -178,7 +179,7 @@ impl ExecuteDoor {
 
     /// Brings back the secret behind a recorded handle.
     fn reopen(&self, action: &Action, value: &Value) -> Result<(), Stop> {
-        if ![EnvVar::WORD, RandomPassword::WORD, PgUrl::WORD].contains(&action.word.as_str()) {
+        if !SECRETS.contains(&action.word.as_str()) {
             return Ok(());
         }
         let run = &self.closure.run;
@@ -188,10 +189,21 @@ impl ExecuteDoor {
         }
         let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 0 };
         let ticket = run.ticket(&key, 1);
+        // A password that was set is looked up, and not set anew.
+        let revealing = (action.word == NeonResetPassword::WORD).then(|| Action {
+            word: NeonRevealPassword::WORD.to_owned(),
+            class: Recovery::Read,
+            ..action.clone()
+        });
+        let action = revealing.as_ref().unwrap_or(action);
         run.engine.wait(Urgency::Soft, run.engine.effects.perform(action, &ticket, &super::probe::NoLedger))??;
         Ok(())
     }
 }
+
+/// Words that answer a secret's handle.
+const SECRETS: [&str; 6] =
+    [EnvVar::WORD, RandomPassword::WORD, PgUrl::WORD, NeonUrl::WORD, NeonRevealPassword::WORD, NeonResetPassword::WORD];
 
 impl Host for ExecuteDoor {
     fn perform(&self, action: Action) -> Result<Value, Stop> {

@@ -199,7 +199,7 @@ pub async fn create(call: Call) -> Answer {
 }
 
 /// Gives a branch the roles and databases that its parent had at the point where it left.
-fn inherit(project: &Project, state: &State, parent: &Branch, branch: &mut Branch, at: At) {
+pub fn inherit(project: &Project, state: &State, parent: &Branch, branch: &mut Branch, at: At) {
     let left: DateTime<Utc> = match at {
         At::Time(shown) => state.stretch.real(shown),
         _ => branch.parent_time.filter(|_| at != At::Head).unwrap_or_else(|| project.clock.now()),
@@ -208,7 +208,9 @@ fn inherit(project: &Project, state: &State, parent: &Branch, branch: &mut Branc
     let there = |made: DateTime<Utc>| made <= left || made <= parent.created_at || made <= state.created_at;
     branch.roles = parent.roles.iter().filter(|role| there(role.created_at)).cloned().collect();
     branch.databases = parent.databases.iter().filter(|database| there(database.created_at)).cloned().collect();
-    branch.unconfigured = true;
+    // A password that was changed since then is another one in the data.
+    branch.unconfigured =
+        parent.unconfigured || parent.protected || !parent.roles.iter().all(|it| there(it.updated_at));
     if parent.protected {
         for role in branch.roles.iter_mut().filter(|role| role.password.is_some()) {
             role.password = Some(names::secret(&*project.clock, "npg_"));

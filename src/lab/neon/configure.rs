@@ -56,7 +56,7 @@ fn whole(branch: &Branch) -> Vec<(String, String)> {
         let name = literal(&role.name);
         let _ = writeln!(
             sql,
-            "do $$ begin if not exists (select from pg_roles where rolname = {name}) then {} end if; end $$;",
+            "do $lab$ begin if not exists (select from pg_roles where rolname = {name}) then {} end if; end $lab$;",
             make_role(&role.name, None)
         );
         if let Some(password) = &role.password {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::paper::Paper;
-use super::plane::{Backing, Plane};
+use super::plane::{Backing, Ground, Plane};
 use super::{knobs_routes, serve};
 use crate::effects::process::Session;
 use crate::lab::book::{Book, write_whole};
@@ -166,11 +166,10 @@ async fn serve_until_over(options: &Options, book: Option<&Book>, data: &Path) -
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| cannot(&error))?;
     let port = listener.local_addr().map_err(|error| cannot(&error))?.port();
     let paper = Arc::new(Paper(Arc::clone(&options.clock)));
-    let paper = Backing { storages: Arc::clone(&paper) as _, proxies: paper };
-    let real = behind(options, data)?;
-    let databases = real.is_some();
-    let plane = Arc::new(Plane::new(Arc::clone(&options.clock), paper, real));
-    let wish = serde_json::from_value(json!({ "databases": databases && !options.attached }));
+    let paper = Backing { storages: Arc::clone(&paper) as _, proxies: paper, password: None };
+    let ground = Ground { folder: data.to_path_buf(), path: options.path.clone() };
+    let plane = Arc::new(Plane::new(Arc::clone(&options.clock), paper, ground));
+    let wish = serde_json::from_value(json!({ "databases": !options.attached }));
     let project = knobs_routes::make_project(&plane, wish.unwrap_or_default()).await;
     let project = project.map_err(|refusal| Fault::fatal("lab.neon", refusal.message))?;
     plane.hub.know(REPO.0, REPO.1);
@@ -180,12 +179,6 @@ async fn serve_until_over(options: &Options, book: Option<&Book>, data: &Path) -
         served = axum::serve(listener, serve::router(plane)) => served.map_err(|error| cannot(&error)),
         () = over(options, book) => Ok(()),
     }
-}
-
-/// What stands behind projects with databases.
-#[expect(clippy::unnecessary_wraps, reason = "it will be able to fail")]
-fn behind(_options: &Options, _data: &Path) -> Result<Option<Backing>, Fault> {
-    Ok(None)
 }
 
 /// Waits for the end of the lab, or of whoever holds the other end of the standard input.

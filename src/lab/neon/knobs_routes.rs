@@ -16,8 +16,9 @@ use super::plane::{Plane, Rights};
 use super::refusal::Refusal;
 use super::seeding::{self, Seed};
 use super::state::{Branch, Database, Endpoint, Role, State};
+use super::storage::{APP, OWNER};
 use super::work::{self, Work};
-use super::{endpoints, names, uri, view};
+use super::{endpoints, names, points, uri, view};
 
 /// What a project is to be.
 #[derive(Default, Deserialize)]
@@ -48,16 +49,16 @@ pub async fn make(call: Call) -> Answer {
 
 /// Makes a project with its default branch, its database, role and endpoint.
 pub async fn make_project(plane: &Plane, wish: Wish) -> Result<Value, Refusal> {
-    let backing = if wish.databases { plane.real.clone() } else { Some(plane.paper.clone()) };
-    let backing = backing.ok_or_else(|| Refusal::new(400, "there are no databases here"))?;
+    let backing = if wish.databases { plane.real().await? } else { plane.paper.clone() };
+    let known = backing.password.clone();
     let now = plane.clock.now();
     let made_at = match &wish.created_at {
         Some(text) => clock::parse(text).ok_or_else(|| Refusal::new(400, "created_at is no time"))?,
         None => now,
     };
     let id = wish.id.unwrap_or_else(|| names::project(&*plane.clock));
-    let database = wish.database.unwrap_or_else(|| "neondb".into());
-    let role = wish.role.unwrap_or_else(|| format!("{database}_owner"));
+    let database = wish.database.unwrap_or_else(|| APP.into());
+    let role = wish.role.unwrap_or_else(|| OWNER.into());
     let mut state = State {
         name: wish.name.unwrap_or_else(|| "shop".into()),
         created_at: made_at,
@@ -74,9 +75,9 @@ pub async fn make_project(plane: &Plane, wish: Wish) -> Result<Value, Refusal> {
     let name = wish.branch.unwrap_or_else(|| "main".into());
     let mut branch = Branch::new(names::id(&*project.clock, "br"), name, None, made_at);
     branch.default = true;
-    branch.unconfigured = true;
+    branch.unconfigured = known.is_none() || (database.as_str(), role.as_str()) != (APP, OWNER);
     branch.storage = Some(project.storages.root().await?);
-    let password = Some(names::secret(&*project.clock, "npg_"));
+    let password = Some(known.unwrap_or_else(|| names::secret(&*project.clock, "npg_")));
     branch.roles.push(Role { name: role.clone(), password, created_at: made_at, updated_at: made_at });
     let database = Database { id: 990, name: database, owner: role, created_at: made_at, updated_at: made_at };
     branch.databases.push(database);
@@ -249,7 +250,7 @@ pub async fn schemas(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let branch = text(&call.body, "branch").and_then(|branch| seeding::find(&state, branch));
     let branch = branch.ok_or_else(|| Refusal::missing("branch"))?;
-    let database = text(&call.body, "database").unwrap_or("neondb");
+    let database = text(&call.body, "database").unwrap_or(APP);
     let sql = text(&call.body, "sql").unwrap_or_default().to_owned();
     state.schemas.insert(format!("{branch}/{database}"), sql);
     ok(json!({ "schemas": state.schemas.len() }))
@@ -259,23 +260,25 @@ pub async fn schemas(call: Call) -> Answer {
 pub async fn sql(call: Call) -> Answer {
     let project = call.project()?;
     let _turn = project.turn.lock().await;
-    let (endpoint, database) = {
+    let (branch, endpoint, database) = {
         let state = project.state.lock().await;
         let branch = text(&call.body, "branch").and_then(|branch| seeding::find(&state, branch));
         let branch = branch.or_else(|| state.default_branch().map(|branch| branch.id.clone())).unwrap_or_default();
         let endpoint = state.endpoints_of(&branch).next().map(|endpoint| endpoint.id.clone());
         let database = state.branch(&branch).and_then(|branch| branch.databases.first()).map(|it| it.name.clone());
-        (endpoint.ok_or_else(|| Refusal::missing("endpoint"))?, database.unwrap_or_default())
+        (branch, endpoint, database.unwrap_or_default())
     };
-    work::start(&project, &endpoint).await?;
-    let storage = {
-        let state = project.state.lock().await;
-        let branch = &state.endpoints[&endpoint].branch;
-        state.branch(branch).and_then(|branch| branch.storage.clone()).ok_or_else(|| Refusal::missing("storage"))?
-    };
+    if let Some(endpoint) = &endpoint {
+        work::start(&project, endpoint).await?;
+    }
+    let storage = points::storage(&project, &mut *project.state.lock().await, &branch).await?;
     let database = text(&call.body, "database").unwrap_or(&database);
     let sql = text(&call.body, "sql").unwrap_or_default();
-    ok(json!({ "rows": project.storages.sql(&storage, database, sql).await? }))
+    let rows = project.storages.sql(&storage, database, sql).await?;
+    if endpoint.is_none() {
+        project.storages.stop(&storage).await?;
+    }
+    ok(json!({ "rows": rows }))
 }
 
 /// An endpoint that a test put there.

@@ -1,20 +1,26 @@
 //! The whole service: projects, keys, and the repositories of the GitHub that stands beside it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
 use super::backing::{Proxies, Storages};
 use super::github::Hub;
+use super::janitor;
 use super::names;
 use super::operations;
+use super::refusal::Refusal;
 use super::state::{Project, State};
-use super::{janitor, refusal::Refusal};
+use super::storage::{Gates, Histories};
 use crate::model::clock::{Clock, SharedClock};
 use crate::model::digest;
+use crate::model::fault::Fault;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +41,16 @@ pub struct Backing {
     pub storages: Arc<dyn Storages>,
     /// Their addresses.
     pub proxies: Arc<dyn Proxies>,
+    /// The password that the application's role has in every first storage; none without databases.
+    pub password: Option<String>,
+}
+
+/// What projects with databases need.
+pub struct Ground {
+    /// Where all files lie.
+    pub folder: PathBuf,
+    /// Where programs are looked for first, as in `PATH`.
+    pub path: OsString,
 }
 
 /// The service.
@@ -43,8 +59,9 @@ pub struct Plane {
     pub clock: SharedClock,
     /// What stands behind a project without databases.
     pub paper: Backing,
-    /// What stands behind a project with databases, where there can be any.
-    pub real: Option<Backing>,
+    /// Where programs and files of projects with databases are.
+    pub ground: Ground,
+    real: OnceCell<Backing>,
     /// The GitHub.
     pub hub: Hub,
     projects: Mutex<BTreeMap<String, Arc<Project>>>,
@@ -53,9 +70,20 @@ pub struct Plane {
 
 impl Plane {
     /// A service without projects.
-    pub fn new(clock: SharedClock, paper: Backing, real: Option<Backing>) -> Self {
+    pub fn new(clock: SharedClock, paper: Backing, ground: Ground) -> Self {
         let (projects, keys) = (Mutex::default(), Mutex::default());
-        Self { clock, paper, real, hub: Hub::default(), projects, keys }
+        Self { clock, paper, ground, real: OnceCell::new(), hub: Hub::default(), projects, keys }
+    }
+
+    /// What stands behind a project with databases; made with the first one of them.
+    pub async fn real(&self) -> Result<Backing, Fault> {
+        let open = async || {
+            let Ground { folder, path } = &self.ground;
+            let histories = Histories::open(folder, path.clone(), Arc::clone(&self.clock)).await?;
+            let (password, histories) = (Some(histories.owner_password().to_owned()), Arc::new(histories));
+            Ok(Backing { storages: Arc::clone(&histories) as _, proxies: Arc::new(Gates(histories)), password })
+        };
+        self.real.get_or_try_init(open).await.cloned()
     }
 
     /// Adds a project, and has its operations worked on.
@@ -64,7 +92,7 @@ impl Plane {
             Some(seed) => Arc::new(Seeded { clock: Arc::clone(&self.clock), seed, drawn: AtomicU64::new(0) }),
             None => Arc::clone(&self.clock),
         };
-        let Backing { storages, proxies } = backing;
+        let Backing { storages, proxies, .. } = backing;
         let (changed, turn) = Default::default();
         let project = Arc::new(Project { id, clock, storages, proxies, state: state.into(), changed, turn });
         self.projects.lock().unwrap_or_else(PoisonError::into_inner).insert(project.id.clone(), Arc::clone(&project));

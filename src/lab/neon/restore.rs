@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::backing::At;
-use super::branches::{name_is_free, point, within_limits};
+use super::branches::{inherit, name_is_free, point, within_limits};
 use super::call::{Answer, Call, ok, text};
 use super::names;
 use super::operations::{self, Task};
@@ -82,7 +82,15 @@ pub async fn restore(call: Call) -> Answer {
         };
     }
     let child = state.knobs.root_becomes_child;
-    let roles = source.roles.clone();
+    // Its own roles keep their passwords, whatever they were then.
+    let mut like = Branch { parent_time: resolved.time, ..before.clone() };
+    inherit(&project, state, &source, &mut like, at);
+    for role in &mut like.roles {
+        if let Some(own) = before.roles.iter().find(|own| own.name == role.name) {
+            like.unconfigured |= own.password != role.password;
+            role.password.clone_from(&own.password);
+        }
+    }
     if let Some(branch) = state.branch_mut(id) {
         if root && !own_past && child {
             branch.parent = Some(source.id.clone());
@@ -91,10 +99,8 @@ pub async fn restore(call: Call) -> Answer {
         branch.parent_time = resolved.time.filter(|_| branch.parent.is_some());
         branch.history_from = now;
         branch.last_reset_at = Some(now);
-        if !own_past {
-            branch.roles = roles;
-            branch.databases.clone_from(&source.databases);
-        }
+        (branch.roles, branch.databases) = (like.roles, like.databases);
+        branch.unconfigured = like.unconfigured;
         // A reset from the parent begins the time to live anew.
         if let Some(ttl) = branch.ttl {
             branch.expires_at = Some(now + chrono::TimeDelta::seconds(ttl));

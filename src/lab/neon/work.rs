@@ -222,7 +222,6 @@ async fn restore(project: &Arc<Project>, before: &Branch, storage: &StorageId) -
         let now = project.clock.now();
         if let Some(branch) = state.branch_mut(&before.id) {
             branch.storage = Some(storage.clone());
-            branch.unconfigured = true;
             branch.enter("ready", None, now);
         }
     }

@@ -6,6 +6,7 @@ pub mod copying;
 pub mod files;
 pub mod github;
 pub mod needed;
+pub mod neon;
 pub mod proving;
 pub mod recovery;
 pub mod table;

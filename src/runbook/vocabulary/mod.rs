@@ -8,15 +8,18 @@ use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, RhaiFun
 
 use super::script::Book;
 
+mod branching;
 pub(crate) mod call;
 mod check;
 mod command;
+mod computes;
 mod copying;
 pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
 mod needed;
+mod neon;
 mod pg;
 mod proving;
 mod recovery;
@@ -68,7 +71,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 18] = [
+static FAMILIES: [&[Entry]; 21] = [
     declaring::WORDS,
     declaring::METHODS,
     sql::WORDS,
@@ -85,6 +88,9 @@ static FAMILIES: [&[Entry]; 18] = [
     time::WORDS,
     files::WORDS,
     github::WORDS,
+    neon::WORDS,
+    branching::WORDS,
+    computes::WORDS,
     needed::WORDS,
     told::WORDS,
 ];

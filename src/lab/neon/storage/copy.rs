@@ -17,6 +17,22 @@ pub async fn data_folder(ground: &Ground, from: &Path, to: &Path, recover: bool)
     run(shell, "a data folder cannot be copied").await
 }
 
+/// Puts a copy where it is wanted.
+pub async fn rename(ground: &Ground, from: &Path, to: &Path, recover: bool) -> Result<(), Fault> {
+    let script = r#"umask 077; mkdir -p "${1%/*}" && mv -T "$0" "$1" && { [ -z "$2" ] || : >"$1/$2"; }"#;
+    let mut shell = ground.user.command("sh");
+    shell.args(["-c", script]).arg(from).arg(to).arg(if recover { "recovery.signal" } else { "" });
+    run(shell, "a data folder cannot be put in its place").await
+}
+
+/// Moves a folder below another one, and leaves a link to it behind, which is all that a copy then copies.
+pub async fn share(ground: &Ground, folder: &Path, below: &Path) -> Result<(), Fault> {
+    let mut shell = ground.user.command("sh");
+    let script = r#"umask 077; to="$1/${0##*/}"; mkdir -p "$1" && mv "$0" "$to" && ln -s "$to" "$0""#;
+    shell.args(["-c", script]).arg(folder).arg(below);
+    run(shell, "the template cannot be shared").await
+}
+
 /// Writes a file, closed to others; its folder is made if need be.
 pub async fn write(ground: &Ground, path: &Path, text: &str) -> Result<(), Fault> {
     let cannot = |error: std::io::Error| failed(format_args!("{} cannot be written", path.display()), &error);

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::copy;
 use super::history::{History, Origin};
 use super::server::Server;
 use super::{ask, wal};
 use crate::effects::postgres::quote;
+use crate::lab::failed;
 use crate::model::fault::Fault;
 
 /// Waits until the replay stands where it should; then goes on only if nothing follows another server's changes, which
@@ -21,7 +21,8 @@ const SUBSCRIPTIONS: &str =
 /// Makes the data folder and answers the server that runs on it.
 pub async fn grow(history: &History) -> Result<Server, Fault> {
     let Origin::Commit { lsn, .. } = history.origin else {
-        copy::data_folder(&history.ground, &history.template().data, &history.data(), false).await?;
+        clear(history)?;
+        history.template().copy(&history.ground, &history.data(), false).await?;
         return Server::start(&history.ground, &history.data(), &log(history), &[]).await;
     };
     let mut settings = vec![
@@ -53,9 +54,19 @@ pub async fn grow(history: &History) -> Result<Server, Fault> {
 }
 
 async fn recover(history: &History, settings: &[String]) -> Result<Server, Fault> {
-    let _ = std::fs::remove_dir_all(history.data());
-    copy::data_folder(&history.ground, &history.template().data, &history.data(), true).await?;
+    clear(history)?;
+    history.template().copy(&history.ground, &history.data(), true).await?;
     Server::start(&history.ground, &history.data(), &log(history), settings).await
+}
+
+/// Removes what an attempt that failed has left.
+fn clear(history: &History) -> Result<(), Fault> {
+    match std::fs::remove_dir_all(history.data()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed("the files of an earlier attempt cannot be removed", &error))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn drop_subscriptions(history: &History, port: u16) -> Result<(), Fault> {

@@ -139,7 +139,9 @@ impl History {
         let server = if state.grown {
             Server::start(&self.ground, &data, &self.folder.join("log"), &[]).await?
         } else {
-            grow::grow(self).await?
+            let server = grow::grow(self).await?;
+            self.template().make_spare(&self.ground);
+            server
         };
         let port = server.port();
         self.listens.store(port, Ordering::Relaxed);
@@ -206,7 +208,7 @@ impl History {
     }
 
     /// The template at the bottom of all that it comes from.
-    pub fn template(&self) -> &Template {
+    pub fn template(&self) -> &Arc<Template> {
         let mut origin = &self.origin;
         loop {
             match origin {

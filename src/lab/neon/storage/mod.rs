@@ -84,6 +84,7 @@ impl Histories {
         ground.prepare()?;
         let watchdog = Watchdog::start(&ground)?;
         let template = Arc::new(Template::make(&ground).await?);
+        template.make_spare(&ground);
         Ok(Self { ground, template, all: Mutex::default(), number: AtomicU64::new(1), _watchdog: watchdog })
     }
 

@@ -4,6 +4,8 @@
 //! more fails here too.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::server::Server;
 use super::wal::{self, Log};
@@ -41,20 +43,26 @@ huge_pages = off
 log_line_prefix = '%m [%p] %q%u@%d %a '
 ";
 
+/// What forks share rather than copy: the databases that new ones are made from, which nobody may write.
+const SHARED: &str = "template.shared";
+
 /// Roles and the database. Attributes are not inherited, so the application's role has them itself, as on the service.
-const ROLES: [&str; 4] = [
+const ROLES: [&str; 5] = [
     "create role neon_superuser nologin createdb createrole bypassrls replication",
     "grant pg_read_all_data, pg_write_all_data, pg_monitor to neon_superuser with admin option",
     "create role app_owner login createdb createrole bypassrls replication in role neon_superuser",
     "create database app owner app_owner",
+    "revoke connect on database template1 from public",
 ];
 
 const SHOP: &str = include_str!("shop.sql");
 
 /// The cluster.
 pub struct Template {
-    /// Its data folder.
-    pub data: PathBuf,
+    data: PathBuf,
+    /// A copy that is ready to be taken: most of the time that a fork takes is the copying of a thousand files.
+    spare: Mutex<Option<PathBuf>>,
+    spares: AtomicU64,
     /// Where its log ends.
     pub end: u64,
 }
@@ -79,10 +87,36 @@ impl Template {
         }
         let at = session.rows("select pg_current_wal_lsn()").await?;
         let at = at.first().and_then(|row| wal::parse(row.first()?.as_deref()?)).unwrap_or_default();
+        let templates = session.rows("select oid from pg_database where datistemplate").await?;
         drop((app, session));
         server.stop().await?;
+        for oid in templates.into_iter().flatten().flatten() {
+            copy::share(ground, &data.join("base").join(oid), &ground.folder.join(SHARED)).await?;
+        }
         let end = Log { ground, folder: data.join("pg_wal"), timeline: 1 }.end(at).await?;
-        Ok(Self { data, end })
+        Ok(Self { data, spare: Mutex::default(), spares: AtomicU64::new(1), end })
+    }
+
+    /// Puts a copy where nothing is; with `recover`, a server on it recovers.
+    pub async fn copy(self: &Arc<Self>, ground: &Arc<Ground>, to: &Path, recover: bool) -> Result<(), Fault> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match spare {
+            Some(spare) => copy::rename(ground, &spare, to, recover).await,
+            None => copy::data_folder(ground, &self.data, to, recover).await,
+        }
+    }
+
+    /// Makes a copy for the next one who needs it, in the background.
+    pub fn make_spare(self: &Arc<Self>, ground: &Arc<Ground>) {
+        let (template, ground) = (Arc::clone(self), Arc::clone(ground));
+        tokio::spawn(async move {
+            let number = template.spares.fetch_add(1, Ordering::Relaxed);
+            let spare = ground.folder.join(format!("template.spare-{number}"));
+            if copy::data_folder(&ground, &template.data, &spare, false).await.is_ok() {
+                let replaced = template.spare.lock().unwrap_or_else(PoisonError::into_inner).replace(spare);
+                let _ = replaced.map(std::fs::remove_dir_all);
+            }
+        });
     }
 }
 

@@ -1,0 +1,241 @@
+//! Branches as scripts see them: the whole project at once, since children and last use are nobody's own fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use chrono::SecondsFormat;
+use serde_json::{Map, Value, json};
+
+use super::http::{Api, path, with};
+use super::wire::{self, Branch, Endpoint};
+use crate::effects::Ticket;
+use crate::effects::postgres::stamp::Stamp;
+use crate::model::clock::backoff;
+use crate::model::fault::Fault;
+
+/// Branches asked for at once.
+const PAGE: &str = "1000";
+/// How long a branch that was just made may be unknown to a read, and how long it may take to be ready.
+const UNKNOWN_YET: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_secs(600);
+
+/// All branches of the project, with their annotations and computes.
+pub struct Collection {
+    /// In the order in which they were made.
+    pub branches: Vec<Branch>,
+    annotations: BTreeMap<String, Map<String, Value>>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Collection {
+    /// Reads them all.
+    pub async fn read(api: &Api) -> Result<Self, Fault> {
+        let what = "listing branches";
+        let (mut branches, mut annotations) = (Vec::new(), BTreeMap::new());
+        let (mut seen, mut cursor) = (BTreeSet::new(), None::<String>);
+        loop {
+            let query = [
+                ("limit", Some(PAGE)),
+                ("sort_by", Some("created_at")),
+                ("sort_order", Some("asc")),
+                ("cursor", cursor.as_deref()),
+            ];
+            let answer = api.get(&with(path(&["branches"]), &query), what).await?;
+            let page: Vec<Branch> = wire::list(&answer, "branches", what)?;
+            let before = seen.len();
+            for branch in page {
+                if branch.id.is_empty() {
+                    return Err(super::faults::lacking(what, "branches"));
+                }
+                // A branch that changes while pages are turned may come twice.
+                if seen.insert(branch.id.clone()) {
+                    branches.push(branch);
+                }
+            }
+            for (id, annotation) in answer["annotations"].as_object().into_iter().flatten() {
+                annotations.insert(id.clone(), values(annotation));
+            }
+            let next = answer["pagination"]["next"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+            if next.is_none() || next == cursor || seen.len() == before {
+                break;
+            }
+            cursor = next;
+        }
+        let answer = api.get(&path(&["endpoints"]), "listing endpoints").await?;
+        let endpoints = wire::list(&answer, "endpoints", "listing endpoints")?;
+        Ok(Self { branches, annotations, endpoints })
+    }
+
+    /// The project's default branch.
+    pub fn default(&self) -> Option<&Branch> {
+        self.branches.iter().find(|branch| branch.is_default())
+    }
+
+    /// The branch of that id, or else of exactly that name.
+    pub fn find(&self, id_or_name: &str) -> Result<Option<&Branch>, Fault> {
+        if let Some(branch) = self.branches.iter().find(|branch| branch.id == id_or_name) {
+            return Ok(Some(branch));
+        }
+        let mut named = self.branches.iter().filter(|branch| branch.name == id_or_name);
+        match (named.next(), named.next()) {
+            (Some(one), Some(two)) => Err(Fault::fatal(
+                "neon.ambiguous",
+                format!("two branches are called `{id_or_name}`: {} and {}", one.id, two.id),
+            )
+            .hinted("name it by its id")),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The same; a fault when there is none.
+    pub fn get(&self, id_or_name: &str) -> Result<&Branch, Fault> {
+        self.find(id_or_name)?.ok_or_else(|| missing(id_or_name))
+    }
+
+    /// Ids of the branches that begin at this one.
+    pub fn children<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Branch> {
+        self.branches.iter().filter(move |branch| branch.parent_id.as_deref() == Some(id))
+    }
+
+    /// How many branches there are above this one.
+    pub fn depth(&self, branch: &Branch) -> usize {
+        let mut depth = 0;
+        let mut at = branch.parent_id.as_deref();
+        while let Some(parent) = at
+            && depth < self.branches.len()
+        {
+            depth += 1;
+            at = self.branches.iter().find(|branch| branch.id == parent).and_then(|branch| branch.parent_id.as_deref());
+        }
+        depth
+    }
+
+    /// Its computes.
+    pub fn endpoints<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Endpoint> {
+        self.endpoints.iter().filter(move |endpoint| endpoint.branch_id == id)
+    }
+
+    /// Who made it, if a run did.
+    pub fn stamp(&self, id: &str) -> Option<Stamp> {
+        stamp(self.annotations.get(id)?)
+    }
+
+    /// What scripts get of a branch: no more than decisions are made of, so that a thousand of them stay small.
+    pub fn map(&self, branch: &Branch) -> Value {
+        let used = self
+            .endpoints(&branch.id)
+            .filter_map(|endpoint| wire::time(endpoint.last_active.as_deref()))
+            .chain(wire::time(branch.created_at.as_deref()))
+            .max()
+            .map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
+        let children: Vec<&str> = self.children(&branch.id).map(|child| child.id.as_str()).collect();
+        let restricted: Vec<&str> =
+            branch.restricted_actions.iter().flatten().map(|action| action.name.as_str()).collect();
+        let source = branch.init_source.as_deref().unwrap_or_default();
+        // Every key is there, since a script that names a missing one is stopped.
+        json!({
+            "id": branch.id,
+            "name": branch.name,
+            "parent": branch.parent_id,
+            "state": branch.current_state,
+            "default": branch.is_default(),
+            "protected": branch.is_protected(),
+            "created_at": branch.created_at,
+            "updated_at": branch.updated_at,
+            "used_at": used,
+            "expires_at": branch.expires_at,
+            "active": self.endpoints(&branch.id).any(Endpoint::is_active),
+            "children": children,
+            "annotation": self.annotations.get(&branch.id).cloned().unwrap_or_default(),
+            "lsn": branch.parent_lsn,
+            "timestamp": branch.parent_timestamp,
+            "schema_only": source.contains("schema"),
+            "restricted": restricted,
+        })
+    }
+}
+
+/// The values of an annotation, in the form of a list and in that of a single branch.
+fn values(annotation: &Value) -> Map<String, Value> {
+    let inner = if annotation["value"].is_object() { &annotation["value"] } else { annotation };
+    inner.as_object().cloned().unwrap_or_default()
+}
+
+/// Who made a branch, by its annotation.
+fn stamp(annotation: &Map<String, Value>) -> Option<Stamp> {
+    let text = |key: &str| annotation.get(key)?.as_str().map(str::to_owned);
+    Some(Stamp {
+        run: text("runsheet")?,
+        stamp: text("stamp").filter(|stamp| !stamp.is_empty())?,
+        host: text("host").unwrap_or_default(),
+        operator: text("operator").unwrap_or_default(),
+        at: wire::time(text("at").as_deref())?,
+        filled: false,
+        keep: text("keep").as_deref() == Some("true"),
+    })
+}
+
+/// The annotation that a stamp is.
+pub fn annotation(stamp: &Stamp) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("runsheet".into(), json!(stamp.run));
+    map.insert("stamp".into(), json!(stamp.stamp));
+    map.insert("host".into(), json!(stamp.host));
+    map.insert("operator".into(), json!(stamp.operator));
+    map.insert("at".into(), json!(stamp.at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+    if stamp.keep {
+        map.insert("keep".into(), json!("true"));
+    }
+    map
+}
+
+/// One branch by its id, with who made it; nothing when it is gone.
+pub async fn by_id(api: &Api, id: &str, what: &str) -> Result<Option<(Branch, Option<Stamp>)>, Fault> {
+    let answer = match api.get(&path(&["branches", id]), what).await {
+        Err(fault) if fault.code == "neon.missing" => return Ok(None),
+        other => other?,
+    };
+    let branch: Branch = wire::part(&answer, "branch", what)?;
+    // One that was deleted and can be had back is gone all the same.
+    if branch.recovery.as_ref().is_some_and(|it| it.deleted_at.is_some()) {
+        return Ok(None);
+    }
+    Ok(Some((branch, stamp(&values(&answer["annotation"])))))
+}
+
+/// Waits until a branch that was just made or restored is ready, and reads it.
+pub async fn ready(api: &Api, id: &str, what: &str) -> Result<Branch, Fault> {
+    let began = Instant::now();
+    let mut tries = 0;
+    loop {
+        let found = by_id(api, id, what).await?;
+        let state = match &found {
+            None if began.elapsed() > UNKNOWN_YET => return Err(missing(id)),
+            None => "unknown",
+            Some((branch, _)) => branch.current_state.as_deref().unwrap_or("ready"),
+        };
+        // States that we do not know yet are no reason to wait.
+        if let Some((branch, _)) = &found
+            && !["init", "resetting"].contains(&state)
+        {
+            return Ok(branch.clone());
+        }
+        if began.elapsed() > READY {
+            return Err(Fault::retryable("neon.slow", format!("{what}: branch {id} is still in state `{state}`"))
+                .hinted("neon::operations shows what the service is doing"));
+        }
+        tries += 1;
+        tokio::time::sleep(backoff(Duration::from_millis(100), Duration::from_secs(2), tries)).await;
+    }
+}
+
+/// The fault of a branch that is not there.
+pub fn missing(id_or_name: &str) -> Fault {
+    Fault::fatal("neon.missing", format!("there is no branch `{id_or_name}`"))
+        .hinted("neon::branches lists them; names are compared exactly")
+}
+
+/// The stamp for what this action makes now.
+pub fn new_stamp(api: &Api, ticket: &Ticket, keep: bool) -> Result<Stamp, Fault> {
+    Ok(Stamp { keep, ..Stamp::new(api.world(), ticket)? })
+}

@@ -1,0 +1,124 @@
+//! The one table from what the API says to what may be done next.
+//!
+//! The status decides; `code` and `message` only refine, for the first is often empty and the second was never promised.
+
+use serde_json::Value;
+
+use crate::model::fault::{Fault, FaultClass};
+
+/// Longest part of a message that is shown.
+const SHOWN: usize = 300;
+
+/// The fault of an answer that is no success.
+pub fn of_status(status: u16, body: Option<&Value>, what: &str, id: &str) -> Fault {
+    let text = |key: &str| body.and_then(|body| body[key].as_str()).unwrap_or_default();
+    let (said, code) = (text("message"), text("code"));
+    let low = said.to_lowercase();
+    let has = |part: &str| low.contains(part);
+    let (class, code, hint) = match status {
+        401 => (
+            FaultClass::Fatal,
+            "neon.key",
+            "the key in `neon.api_key` is wrong or was revoked; make one in the Console, under API keys",
+        ),
+        403 => (
+            FaultClass::Fatal,
+            "neon.denied",
+            "the key has no right to this; an organization's or a project's key may be too narrow",
+        ),
+        404 => (
+            FaultClass::Fatal,
+            "neon.missing",
+            "it is gone, belongs to another project, or the key may not see it: check `neon.project` and `neon.api_key`",
+        ),
+        409 => (FaultClass::Fatal, "neon.exists", "the name is taken"),
+        412 => (FaultClass::Fatal, "neon.plan", "the project's plan or settings do not allow it"),
+        423 => (
+            FaultClass::Retryable,
+            "neon.busy",
+            "another operation of the project is at work; neon::operations shows it",
+        ),
+        429 => (FaultClass::Retryable, "neon.rate", "the account asks too often; other programs count too"),
+        503 => (FaultClass::Retryable, "neon.unavailable", "the service is not available at the moment"),
+        422 if code.contains("LIMIT_EXCEEDED") || has("limit exceeded") => (
+            FaultClass::Fatal,
+            "neon.limit",
+            "delete branches that nobody needs (`runsheet plan branch-purge`), or raise the limit of the plan",
+        ),
+        422 if has("not ready yet") => (FaultClass::Retryable, "neon.busy", "the branch is still being made"),
+        422 if has("protected") => (
+            FaultClass::Fatal,
+            "neon.protected",
+            "the branch is protected; take the protection off first, if that is meant",
+        ),
+        422 if has("children") => (FaultClass::Fatal, "neon.children", "delete the branches below it first"),
+        400..=499 => (FaultClass::Fatal, "neon.refused", ""),
+        300..=399 => (
+            FaultClass::Fatal,
+            "neon.answer",
+            "`neon.api_base` answers with a redirection: is it the address of the API?",
+        ),
+        // 500, 502, 504, 524 …: it may have been executed.
+        _ => (FaultClass::Unknown, "neon.server", "look whether it happened"),
+    };
+    let said = match (said.is_empty(), body) {
+        (false, _) => short(said),
+        (true, Some(_)) => "it gave no reason".to_owned(),
+        (true, None) => "the answer is no JSON, so a proxy gave it".to_owned(),
+    };
+    let known_as = body.and_then(|body| body["request_id"].as_str()).filter(|id| !id.is_empty()).unwrap_or(id);
+    let fault = Fault::new(class, code, format!("{what}: {said}")).detailed(trace(status, known_as));
+    if hint.is_empty() { fault } else { fault.hinted(hint) }
+}
+
+/// Whether nothing was executed and waiting is what is asked for.
+pub fn is_busy(status: u16, fault: &Fault) -> bool {
+    matches!(status, 423 | 429 | 503) || fault.code == "neon.busy"
+}
+
+/// The fault of a request that got no whole answer.
+pub fn of_network(error: &reqwest::Error, what: &str, id: &str) -> Fault {
+    // Before a connection stood, nothing was sent.
+    let unsent = error.is_connect() || error.is_builder();
+    let why = chain(error);
+    if unsent {
+        return Fault::retryable("neon.unreachable", format!("{what}: the API cannot be reached: {why}"))
+            .hinted("check the network, and `neon.api_base`");
+    }
+    Fault::unknown("neon.lost", format!("{what}: the answer of the API got lost: {why}"))
+        .detailed(format!("request {id}"))
+}
+
+/// The fault of a success that cannot be read.
+pub fn unreadable(status: u16, what: &str, id: &str) -> Fault {
+    Fault::unknown("neon.answer", format!("{what}: the API's answer is no JSON")).detailed(trace(status, id))
+}
+
+/// The fault of an answer that lacks what it must have.
+pub fn lacking(what: &str, part: &str) -> Fault {
+    Fault::fatal("neon.answer", format!("{what}: the API's answer has no usable `{part}`"))
+}
+
+fn trace(status: u16, id: &str) -> String {
+    format!("HTTP {status}, request {}", short(id))
+}
+
+/// Text of strangers, cut, without what a terminal would obey.
+fn short(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
+}
+
+/// An error with its causes, never with a URL.
+fn chain(error: &reqwest::Error) -> String {
+    let kind = if error.is_timeout() { "it took too long" } else { "the connection broke" };
+    let mut cause = std::error::Error::source(error);
+    let mut text = kind.to_owned();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) && !said.contains("://") {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    short(&text)
+}

@@ -1,0 +1,180 @@
+//! Other people's branches: deleted only as they were when somebody decided it, brought back, renamed, given an end.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::branches::{self, Collection};
+use super::http::{Api, path};
+use super::wire::{self, Branch, Endpoint};
+use super::{Neon, create, operations, remove};
+use crate::effects::{Done, Doubt, Ledger, Resolution};
+use crate::model::fault::Fault;
+use crate::model::request::neon::{NeonDeleteBranch, NeonRecoverBranch, NeonUpdateBranch};
+
+/// What must be as it was read.
+const PINNED: [&str; 4] = ["name", "parent", "created_at", "updated_at"];
+
+/// `neon::delete_branch`.
+pub async fn delete_branch(neon: &Neon<'_>, request: &NeonDeleteBranch, ledger: &dyn Ledger) -> Result<Done, Fault> {
+    let api = neon.api();
+    let id = id_of(&request.branch)?;
+    let what = format!("deleting branch {id}");
+    let _one = api.changing.lock().await;
+    // Read last of all, since nothing may come in between.
+    let found = branches::by_id(api, id, &what).await?;
+    let why = match &found {
+        None => None,
+        Some((branch, _)) => objection(api, branch, &request.branch, &what).await?,
+    };
+    ledger.intent(json!({ "branch": id }))?;
+    if found.is_none() {
+        return Ok(answer(false, true, None, None));
+    }
+    if why.is_some() {
+        return Ok(answer(false, false, why, None));
+    }
+    neon.forget(id);
+    match remove::delete(api, id, &what).await {
+        Ok(remove::Deleted { done: true, recoverable_until }) => Ok(answer(true, false, None, recoverable_until)),
+        Ok(_) => Ok(answer(false, true, None, None)),
+        // What the service itself refuses is a reason to keep it, and no failure of the run.
+        Err(fault) if ["neon.protected", "neon.children", "neon.refused"].contains(&fault.code.as_str()) => {
+            Ok(answer(false, false, Some(fault.message), None))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What became of a deletion whose answer is missing: the branch was there right before it.
+pub async fn resolve(neon: &Neon<'_>, request: &NeonDeleteBranch, doubt: &Doubt) -> Result<Resolution, Fault> {
+    if doubt.proof.is_none() {
+        return Ok(Resolution::NotDone);
+    }
+    let id = id_of(&request.branch)?;
+    let what = format!("looking for branch {id}");
+    let works = operations::of_branch(neon.api(), id, &what).await?;
+    match operations::wait(neon.api(), works, &what).await {
+        Err(fault) if fault.code != "neon.operation" => return Err(fault),
+        _ => {}
+    }
+    Ok(match branches::by_id(neon.api(), id, &what).await? {
+        None => Resolution::Done(answer(true, false, None, None)),
+        Some(_) => Resolution::NotDone,
+    })
+}
+
+/// What would be said of it now.
+pub async fn foresee(neon: &Neon<'_>, request: &NeonDeleteBranch) -> Result<Vec<String>, Fault> {
+    let id = id_of(&request.branch)?;
+    let what = format!("looking at branch {id}");
+    Ok(vec![match branches::by_id(neon.api(), id, &what).await? {
+        None => format!("{id} is gone already"),
+        Some((branch, _)) => match objection(neon.api(), &branch, &request.branch, &what).await? {
+            Some(why) => format!("would be kept: {why}"),
+            None => format!("would delete `{}` ({id})", branch.name),
+        },
+    }])
+}
+
+fn answer(deleted: bool, gone: bool, why: Option<String>, until: Option<String>) -> Done {
+    let value = json!({ "deleted": deleted, "gone": gone, "why": why, "recoverable_until": until });
+    Done { value, rows: None }
+}
+
+fn id_of(branch: &Value) -> Result<&str, Fault> {
+    branch["id"]
+        .as_str()
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| Fault::fatal("action.shape", "the branch map has no `id`"))
+}
+
+/// Why a branch must not be deleted, as it is now and as it was when that was decided.
+async fn objection(api: &Api, now: &Branch, then: &Value, what: &str) -> Result<Option<String>, Fault> {
+    let fields =
+        [Some(now.name.as_str()), now.parent_id.as_deref(), now.created_at.as_deref(), now.updated_at.as_deref()];
+    for (key, found) in PINNED.iter().zip(fields) {
+        let expected = then.get(*key);
+        if expected.is_some_and(|expected| expected.as_str() != found) {
+            return Ok(Some(format!(
+                "its {} was {} and is {} now",
+                key.replace('_', " "),
+                expected.and_then(Value::as_str).unwrap_or("missing"),
+                found.unwrap_or("missing")
+            )));
+        }
+    }
+    if now.is_default() {
+        return Ok(Some("it is the default branch".to_owned()));
+    }
+    if now.is_protected() {
+        return Ok(Some("it is protected".to_owned()));
+    }
+    let listed = api.get(&path(&["branches", &now.id, "endpoints"]), what).await?;
+    let endpoints: Vec<Endpoint> = wire::list(&listed, "endpoints", what)?;
+    if let Some(active) = endpoints.iter().find(|endpoint| endpoint.is_active()) {
+        return Ok(Some(format!("its compute {} is active", active.id)));
+    }
+    // Children are refused by the service itself; listing a thousand branches for each of a thousand would not do.
+    Ok(None)
+}
+
+/// `neon::recover_branch`.
+pub async fn recover(neon: &Neon<'_>, request: &NeonRecoverBranch, ledger: &dyn Ledger) -> Result<Done, Fault> {
+    let api = neon.api();
+    let id = &request.branch;
+    let what = format!("recovering branch {id}");
+    let there = branches::by_id(api, id, &what).await?.is_some();
+    let _one = api.changing.lock().await;
+    ledger.intent(json!({ "branch": id }))?;
+    if !there {
+        let answer = api.change(Method::POST, &path(&["branches", id, "recover"]), None, &what).await?;
+        operations::finish(api, &answer, &what).await?;
+    }
+    map(api, id, &what).await
+}
+
+/// `neon::update_branch`.
+pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Ledger) -> Result<Done, Fault> {
+    let api = neon.api();
+    let what = format!("changing branch {}", request.branch);
+    let all = Collection::read(api).await?;
+    let id = all.get(&request.branch)?.id.clone();
+    let mut change = json!({});
+    if let Some(name) = &request.name {
+        change["name"] = json!(name);
+    }
+    if let Some(protected) = request.protected {
+        change["protected"] = json!(protected);
+    }
+    match (request.ttl, &request.expires_at) {
+        (Some(0.0), _) => change["expires_at"] = Value::Null,
+        (Some(ttl), _) => change["expires_at"] = json!(create::expiry(api, ttl)?),
+        (None, Some(at)) => change["expires_at"] = json!(at),
+        (None, None) => {}
+    }
+    let _one = api.changing.lock().await;
+    ledger.intent(json!({ "branch": id }))?;
+    let body = json!({ "branch": change });
+    let answer = api.change(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
+    operations::finish(api, &answer, &what).await?;
+    let (now, _) = branches::by_id(api, &id, &what).await?.ok_or_else(|| branches::missing(&id))?;
+    let taken = |kept: bool, asked: &str| {
+        (!kept)
+            .then(|| Fault::fatal("neon.answer", format!("{what}: it was accepted, and the branch shows no {asked}")))
+    };
+    let broken = [
+        request.name.as_ref().and_then(|name| taken(now.name == *name, "new name")),
+        request.protected.and_then(|protected| taken(now.is_protected() == protected, "change of its protection")),
+    ];
+    if let Some(fault) = broken.into_iter().flatten().next() {
+        return Err(fault);
+    }
+    map(api, &id, &what).await
+}
+
+/// The map of a branch that is ready.
+async fn map(api: &Api, id: &str, what: &str) -> Result<Done, Fault> {
+    branches::ready(api, id, what).await?;
+    let all = Collection::read(api).await?;
+    Ok(Done { value: all.map(all.get(id)?), rows: None })
+}

@@ -1,0 +1,175 @@
+//! Roles, databases, passwords and URLs of a branch. Passwords go to the vault before anything else sees them.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use reqwest::{Method, Url};
+use serde_json::{Value, json};
+
+use super::branches::Collection;
+use super::http::{Api, path, with};
+use super::wire::{self, Database, Role};
+use super::{Neon, operations};
+use crate::effects::{Done, Ledger};
+use crate::model::fault::{Fault, FaultClass};
+use crate::model::request::neon::{NeonCompareSchema, NeonResetPassword, NeonUrl};
+
+/// The roles of a branch, without the system's details.
+pub async fn roles(api: &Api, branch: &str) -> Result<Value, Fault> {
+    let what = format!("listing roles of {branch}");
+    let answer = api.get(&path(&["branches", branch, "roles"]), &what).await?;
+    let roles: Vec<Role> = wire::list(&answer, "roles", &what)?;
+    Ok(roles
+        .iter()
+        .map(|role| {
+            json!({
+                "name": role.name,
+                "protected": role.protected.unwrap_or(false),
+                "login": role.authentication_method.as_deref() != Some("no_login"),
+            })
+        })
+        .collect())
+}
+
+/// The databases of a branch.
+pub async fn databases(api: &Api, branch: &str) -> Result<Vec<Database>, Fault> {
+    let what = format!("listing databases of {branch}");
+    let answer = api.get(&path(&["branches", branch, "databases"]), &what).await?;
+    wire::list(&answer, "databases", &what)
+}
+
+/// The database meant: the named one, or the only one.
+async fn database(api: &Api, branch: &str, named: Option<&str>) -> Result<Database, Fault> {
+    let all = databases(api, branch).await?;
+    let names: Vec<&str> = all.iter().map(|it| it.name.as_str()).collect();
+    let known = names.join(", ");
+    match (named, all.as_slice()) {
+        (Some(name), _) => all.iter().find(|it| it.name == name).cloned().ok_or_else(|| {
+            Fault::fatal("neon.missing", format!("branch {branch} has no database `{name}`"))
+                .hinted(format!("it has: {known}"))
+        }),
+        (None, [only]) => Ok(only.clone()),
+        (None, []) => Err(Fault::fatal("neon.missing", format!("branch {branch} has no database"))),
+        (None, _) => Err(Fault::fatal("neon.which", format!("branch {branch} has several databases: {known}"))
+            .hinted("name one: #{ database: \"…\" }")),
+    }
+}
+
+/// A role's name as part of a path. Two names would lead elsewhere.
+fn safe(role: &str) -> Result<&str, Fault> {
+    if role.is_empty() || role == "." || role == ".." {
+        return Err(Fault::fatal("neon.role", format!("`{role}` cannot be asked for by the API")));
+    }
+    Ok(role)
+}
+
+fn handle(api: &Api, branch: &str, role: &str, password: &str) -> Value {
+    api.world().vault.keep(&format!("password of {role} on {branch}"), password).into()
+}
+
+/// `neon::reveal_password`.
+pub async fn reveal(api: &Api, branch: &str, role: &str) -> Result<Value, Fault> {
+    let what = format!("reading the password of `{role}`");
+    let place = path(&["branches", branch, "roles", safe(role)?, "reveal_password"]);
+    let answer = api.get(&place, &what).await?;
+    let password = answer["password"].as_str().ok_or_else(|| super::faults::lacking(&what, "password"))?;
+    Ok(handle(api, branch, role, password))
+}
+
+/// `neon::reset_password`.
+pub async fn reset(
+    neon: &Neon<'_>,
+    request: &NeonResetPassword,
+    branch: &str,
+    ledger: &dyn Ledger,
+) -> Result<Done, Fault> {
+    let api = neon.api();
+    let role = safe(&request.role)?;
+    let what = format!("resetting the password of `{role}`");
+    let place = path(&["branches", branch, "roles", role, "reset_password"]);
+    let _one = api.changing.lock().await;
+    ledger.intent(json!({ "branch": branch, "role": role }))?;
+    let answer = api.change(Method::POST, &place, None, &what).await?;
+    let changed: Role = wire::part(&answer, "role", &what)?;
+    if let Some(password) = &changed.password {
+        handle(api, branch, role, password);
+    }
+    neon.forget(branch);
+    // The new one works when the last operation is over, and not before. One that is not in the answer can be read.
+    operations::finish(api, &answer, &what).await.map_err(|fault| match fault.class {
+        FaultClass::Unknown => Fault { class: FaultClass::Retryable, ..fault },
+        _ => fault,
+    })?;
+    let value = match &changed.password {
+        Some(password) => handle(api, branch, role, password),
+        None => reveal(api, branch, role).await?,
+    };
+    Ok(Done { value, rows: None })
+}
+
+/// The URL of a database of a branch, as the API gives it.
+pub async fn uri(api: &Api, branch: &str, database: &str, role: &str, pooled: bool) -> Result<String, Fault> {
+    let what = format!("asking for the URL of `{database}` on {branch}");
+    let query = [
+        ("branch_id", Some(branch)),
+        ("database_name", Some(database)),
+        ("role_name", Some(role)),
+        ("pooled", pooled.then_some("true")),
+    ];
+    let answer = api.get(&with(path(&["connection_uri"]), &query), &what).await?;
+    let uri = answer["uri"].as_str().ok_or_else(|| super::faults::lacking(&what, "uri"))?;
+    let parsed = Url::parse(uri).map_err(|_| super::faults::lacking(&what, "uri"))?;
+    if let Some(password) = parsed.password() {
+        let name = format!("password of {role} on {branch}");
+        api.world().vault.hide(&name, password);
+        api.world().vault.hide(&name, &percent_decode_str(password).decode_utf8_lossy());
+    }
+    Ok(uri.to_owned())
+}
+
+/// `neon::url`.
+pub async fn url(api: &Api, request: &NeonUrl, branch: &str) -> Result<Value, Fault> {
+    let database = database(api, branch, request.database.as_deref()).await?;
+    let role = request.role.as_deref().or(database.owner_name.as_deref()).ok_or_else(|| {
+        Fault::fatal("neon.which", format!("database `{}` shows no owner", database.name)).hinted("name the `role`")
+    })?;
+    let mut uri = uri(api, branch, &database.name, role, request.pooled).await?;
+    let mut name = format!("url:neon/{branch}/{}/{role}", database.name);
+    if request.pooled {
+        name.push_str("/pooled");
+    }
+    if let Some(schema) = &request.schema {
+        uri = with_schema(&uri, schema).ok_or_else(|| super::faults::lacking("asking for a URL", "uri"))?;
+        name = format!("{name}?schema={schema}");
+    }
+    Ok(api.world().vault.keep(&name, uri).into())
+}
+
+/// A URL with `schema` among its parameters, in the place of one that is there.
+fn with_schema(uri: &str, schema: &str) -> Option<String> {
+    let mut url = Url::parse(uri).ok()?;
+    // The rest stays as it is written: the parser would turn spaces into `+`, which PostgreSQL takes literally.
+    let kept = url.query().into_iter().flat_map(|query| query.split('&'));
+    let mut pairs: Vec<String> =
+        kept.filter(|pair| !pair.is_empty() && !pair.starts_with("schema=")).map(str::to_owned).collect();
+    pairs.push(format!("schema={}", utf8_percent_encode(schema, NON_ALPHANUMERIC)));
+    url.set_query(Some(&pairs.join("&")));
+    Some(url.into())
+}
+
+/// `neon::compare_schema`.
+pub async fn compare(api: &Api, request: &NeonCompareSchema, all: &Collection) -> Result<Value, Fault> {
+    let branch = all.get(&request.branch)?.id.clone();
+    let base = request.base.as_deref().map(|base| all.get(base).map(|it| it.id.clone())).transpose()?;
+    let what = format!("comparing the schema of `{}`", request.branch);
+    let database = database(api, &branch, request.database.as_deref()).await?;
+    let moment = |text: &Option<String>| text.as_deref().map(|text| super::create::instant(api, text)).transpose();
+    let (at, base_at) = (moment(&request.at)?, moment(&request.base_at)?);
+    let query = [
+        ("db_name", Some(database.name.as_str())),
+        ("base_branch_id", base.as_deref()),
+        ("timestamp", at.as_deref()),
+        ("base_timestamp", base_at.as_deref()),
+    ];
+    let answer = api.get(&with(path(&["branches", &branch, "compare_schema"]), &query), &what).await?;
+    // No difference is an empty text, or none at all.
+    Ok(json!(answer["diff"].as_str().unwrap_or_default()))
+}
