@@ -57,7 +57,8 @@ fn exhaust(database: &Database, idle: usize) -> Vec<Client> {
         clients.push(Client::connect(database, &format!("client-{nth}"), sql));
     }
     wait_until("the server is full", || sessions(database, "usename = 'app' and state <> 'idle'") == 12);
-    let old = "usename = 'app' and state = 'idle in transaction' and clock_timestamp() - state_change > interval '1.6 s'";
+    let old =
+        "usename = 'app' and state = 'idle in transaction' and clock_timestamp() - state_change > interval '1.6 s'";
     wait_until("they have idled for a while", || sessions(database, old) as usize == idle);
     clients
 }
@@ -127,7 +128,8 @@ fn killed_at_any_write_it_goes_on_and_ends_no_more_than_was_listed() {
     for write in (1..).step_by(4) {
         let idler = Client::connect(&database, "idler", "begin; select 1;");
         let stranger = Client::connect(&database, "stranger", "select pg_sleep(600);");
-        let old = "application_name = 'idler' and state like 'idle%' and clock_timestamp() - state_change > interval '1.2 s'";
+        let old =
+            "application_name = 'idler' and state like 'idle%' and clock_timestamp() - state_change > interval '1.2 s'";
         wait_until("it idles", || sessions(&database, old) == 1 && stranger.is_connected(&database));
         let args = [&["run"], &ARGS[..]].concat();
         let run = |args: &[&str]| project.run_with("RUNSHEET_CRASH", &format!("after:{write}"), args);
