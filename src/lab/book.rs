@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::neon::daemon::DATA;
 use super::user::ServerUser;
 use super::{SCRATCH, SOURCE, failed};
 use crate::effects::files;
@@ -184,7 +185,10 @@ impl Book {
                     .hinted("it is left alone; look what it is before you remove it by hand"));
             }
         }
-        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive(), self.data("neon")] {
+        let entries = std::fs::read_dir(&self.servers).into_iter().flatten().flatten();
+        let of_neon = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(DATA.as_bytes()));
+        let of_neon: Vec<PathBuf> = of_neon.map(|entry| entry.path()).collect();
+        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive()].into_iter().chain(of_neon) {
             remove_folder(&folder).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));

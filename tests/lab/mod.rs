@@ -2,6 +2,7 @@
 
 mod contents;
 mod life;
+mod neon;
 mod strangers;
 mod writer;
 

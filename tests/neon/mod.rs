@@ -2,6 +2,7 @@
 
 mod gates;
 mod standin;
+mod standin_branches;
 mod standin_databases;
 mod storage;
 mod stored;

@@ -232,6 +232,56 @@ async fn a_fork_follows_nobody_elses_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_compute_that_breaks_down_comes_back_with_all_that_was_committed() {
+    let world = World::shared().await;
+    let root = world.root().await;
+    world.customer(&root, "one").await;
+    let fork = world.fork(&root, At::Head).await;
+    world.customer(&fork, "two").await;
+    let port = world.histories.start(&fork).await.expect("it runs").port;
+    let pid = std::fs::read_to_string(world.folder.join(&fork.0).join("data/postmaster.pid")).expect("its process");
+    let pid = pid.lines().next().and_then(|line| line.trim().parse().ok()).and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.expect("a number"), rustix::process::Signal::QUIT).expect("it is ours");
+    wait_until("it is gone", || std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    let of_fork = world.fork(&fork, At::Head).await;
+    assert_eq!(world.added(&fork).await, "one two");
+    assert_eq!(world.added(&of_fork).await, "one two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_is_read_as_it_was_at_a_point() {
+    let world = World::shared().await;
+    let root = world.root().await;
+    world.sql(&root, "create table \"new one\" (id int)").await;
+    let before = world.resolve(&root, At::Head).await;
+    world.sql(&root, "alter table \"new one\" add price numeric").await;
+    let after = world.resolve(&root, At::Head).await;
+    let mut schemas = Vec::new();
+    for point in [&before, &after, &after] {
+        let schema = world.histories.schema(&root, point, "app").await.expect("a schema");
+        schemas.push(schema.expect("there are databases"));
+    }
+    assert!(schemas[0].contains("new one") && !schemas[0].contains("price"), "{}", schemas[0]);
+    assert!(schemas[1].contains("price numeric"), "{}", schemas[1]);
+    assert_eq!(schemas[1], schemas[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_and_roles_belong_to_a_history_too() {
+    let world = World::shared().await;
+    let root = world.root().await;
+    for statement in ["create role \"o'x\" login in role neon_superuser", "create database \"a b\" owner \"o'x\""] {
+        world.sql(&root, statement).await;
+    }
+    let rows =
+        world.histories.sql(&root, "a b", "create table t as select 7 as n; select 1; select n, null from t").await;
+    assert_eq!(rows.expect("rows"), [[Some("7".to_owned()), None]]);
+    let fork = world.fork(&root, At::Head).await;
+    let rows = world.histories.sql(&fork, "a b", "select n, current_database() from t").await;
+    assert_eq!(rows.expect("rows"), [[Some("7".to_owned()), Some("a b".to_owned())]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_stand_in_leaves_no_server_and_no_files() {
     let folder = folder().keep();
     let mut process = Command::new(std::env::current_exe().expect("this program"));

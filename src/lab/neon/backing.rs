@@ -81,6 +81,15 @@ pub trait Storages: Send + Sync {
     /// Runs statements as the server's own superuser; starts the server if need be. The rows are those of the last one.
     fn sql<'a>(&'a self, storage: &'a StorageId, database: &'a str, sql: &'a str)
     -> BoxFuture<'a, Result<Rows, Fault>>;
+    /// The schema of a database as it was at a point; `None` where there are no databases.
+    fn schema<'a>(
+        &'a self,
+        _storage: &'a StorageId,
+        _at: &'a Resolved,
+        _database: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, Fault>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 /// What a proxy asks when a client connects: wakes the compute and answers where its server listens on loopback, or why not,

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::backing::At;
@@ -274,7 +274,8 @@ pub fn expire(branch: &mut Branch, at: Option<DateTime<Utc>>, now: DateTime<Utc>
     if branch.protected || branch.default {
         return Err(Refusal::new(422, "cannot set an expiration on a protected or default branch"));
     }
-    (branch.expires_at, branch.ttl) = (Some(at), Some((at - now).num_seconds()));
+    let ttl = (at - now + TimeDelta::milliseconds(500)).num_seconds();
+    (branch.expires_at, branch.ttl) = (Some(at.trunc_subsecs(0)), Some(ttl));
     Ok(())
 }
 

@@ -63,10 +63,8 @@ pub struct Options {
     pub clock: SharedClock,
 }
 
-/// The folder of its data in a lab.
-pub fn data(book: &Book) -> PathBuf {
-    book.data("neon")
-}
+/// Folders of its data, each process its own: what a killed one left is removed beside the next one's.
+pub const DATA: &str = "neon-";
 
 /// Starts the stand-in of a lab, if none is at work.
 pub fn start(place: &Place, book: &Book) -> Result<(), Fault> {
@@ -104,7 +102,7 @@ pub fn stop(place: &Place, book: &Book) -> Result<(), Fault> {
         }
         std::thread::sleep(LOOK);
     }
-    let left = end_below(&data(book));
+    let left = end_below(&book.servers);
     if !left.is_empty() {
         return Err(Fault::fatal("lab.neon", format!("processes {left:?} of the stand-in for Neon do not end"))
             .hinted("end them by hand, then try again"));
@@ -146,22 +144,25 @@ pub fn run(options: Options) -> Result<(), Fault> {
     // Away from the terminal and its Ctrl-C; and all of it can be ended as one.
     rustix::process::setsid().map_err(|error| failed("the stand-in cannot lead a session", &error.into()))?;
     let Some(_lock) = writer::only_one(&options.folder.join(LOCK))? else { return Ok(()) };
-    let data = book.as_ref().map_or_else(|| options.folder.join("data"), data);
+    let session =
+        Session::of(std::process::id()).map_err(|error| failed("the stand-in does not find itself", &error))?;
+    let parent = book.as_ref().map_or(&options.folder, |book| &book.servers);
+    let data = parent.join(format!("{DATA}{}", session.session));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| failed("the stand-in cannot be started", &error))?;
-    let served = runtime.block_on(serve_until_over(&options, book.as_ref(), &data));
+    let served = runtime.block_on(serve_until_over(&options, session, book.as_ref(), &data));
     runtime.shutdown_background();
     Session::end_all_but_leader(std::process::id());
-    end_below(&data);
+    end_below(parent);
+    let _ = std::fs::remove_dir_all(&data);
     if options.attached {
-        let _ = std::fs::remove_dir_all(&data);
         FILES.iter().for_each(|name| drop(std::fs::remove_file(options.folder.join(name))));
         let _ = std::fs::remove_dir(&options.folder);
     }
     served
 }
 
-async fn serve_until_over(options: &Options, book: Option<&Book>, data: &Path) -> Result<(), Fault> {
+async fn serve_until_over(options: &Options, session: Session, book: Option<&Book>, data: &Path) -> Result<(), Fault> {
     let cannot = |error: &std::io::Error| failed("the stand-in cannot serve", error);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| cannot(&error))?;
     let port = listener.local_addr().map_err(|error| cannot(&error))?.port();
@@ -173,7 +174,6 @@ async fn serve_until_over(options: &Options, book: Option<&Book>, data: &Path) -
     let project = knobs_routes::make_project(&plane, wish.unwrap_or_default()).await;
     let project = project.map_err(|refusal| Fault::fatal("lab.neon", refusal.message))?;
     plane.hub.know(REPO.0, REPO.1);
-    let session = Session::of(std::process::id()).map_err(|error| cannot(&error))?;
     write_whole(&options.folder.join(RECORD), &Record { session, port, project })?;
     tokio::select! {
         served = axum::serve(listener, serve::router(plane)) => served.map_err(|error| cannot(&error)),
@@ -196,7 +196,7 @@ async fn over(options: &Options, book: Option<&Book>) {
     }
 }
 
-/// Ends every process that has an argument below a folder; answers those that did not end.
+/// Ends every process that has an argument below a data folder in this folder; answers those that did not end.
 fn end_below(folder: &Path) -> Vec<i32> {
     let begun = Instant::now();
     loop {
@@ -224,7 +224,7 @@ fn below(folder: &Path) -> Vec<i32> {
 
 fn is_below(pid: i32, folder: &Path) -> bool {
     let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    let folder = [folder.as_os_str().as_encoded_bytes(), b"/"].concat();
+    let folder = [folder.as_os_str().as_encoded_bytes(), b"/", DATA.as_bytes()].concat();
     let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
     // Only what it starts itself: an editor that has one of its files open is none of its business.
     [b"postgres".as_slice(), b"pgbouncer", b"initdb", b"pg_basebackup", b"pg_dump", b"psql"]

@@ -45,13 +45,16 @@ fn point(call: &Call, lsn: &str, timestamp: &str) -> Result<At, Refusal> {
     }
 }
 
-/// The schema as text: what a test said it is.
+/// The schema as text: what the data has, or, without any, what a test said it is.
 async fn text(project: &Project, state: &mut State, branch: &str, database: &str, at: At) -> Result<String, Refusal> {
     let there = state.branch(branch).ok_or_else(|| Refusal::missing("branch"))?;
     if !there.databases.iter().any(|it| it.name == database) {
         return Err(Refusal::missing("database"));
     }
-    points::resolve(project, state, branch, at).await?;
+    let (storage, point) = points::resolve(project, state, branch, at).await?;
+    if let Some(schema) = project.storages.schema(&storage, &point, database).await? {
+        return Ok(schema);
+    }
     Ok(state.schemas.get(&format!("{branch}/{database}")).cloned().unwrap_or_default())
 }
 

@@ -51,6 +51,16 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// Where its log ends.
+    fn end(&self) -> u64 {
+        match self {
+            Self::Template(template) => template.end,
+            Self::Commit { end, .. } => *end,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// Whether there is a data folder.
@@ -71,7 +81,7 @@ impl History {
     }
 
     /// One that begins as another was at a point. One that had not changed by then passes on what it began as itself.
-    pub async fn fork(id: StorageId, parent: &Arc<Self>, at: &Resolved) -> Result<Self, StorageError> {
+    pub async fn fork(id: StorageId, parent: &Arc<Self>, at: &Resolved) -> Result<Self, Fault> {
         let mut state = parent.state.lock().await;
         if state.commits.last().is_none_or(|last| last.end < at.lsn) {
             parent.look(&mut state).await?;
@@ -80,7 +90,9 @@ impl History {
             Some(commit) => Origin::Commit { of: Arc::clone(parent), lsn: commit.lsn, end: commit.end },
             None => parent.origin.clone(),
         };
-        Ok(Self::new(id, &parent.ground, origin, *at))
+        // Behind the commit its own log goes on, whatever the parent's had there.
+        let begins = Resolved { lsn: origin.end(), time: at.time };
+        Ok(Self::new(id, &parent.ground, origin, begins))
     }
 
     fn new(id: StorageId, ground: &Arc<Ground>, origin: Origin, begins: Resolved) -> Self {
@@ -127,15 +139,15 @@ impl History {
     /// Runs the server; answers where it listens.
     pub async fn start(self: &Arc<Self>) -> Result<u16, Fault> {
         let mut state = self.state.lock().await;
+        let data = self.data();
         if let Some(server) = &mut state.server {
-            if server.alive() {
+            if server.serves(&data).await {
                 return Ok(server.port());
             }
             // It ends as a whole when one of its sessions breaks down.
             state.server = None;
             state.pooler = None;
         }
-        let data = self.data();
         let server = if state.grown {
             Server::start(&self.ground, &data, &self.folder.join("log"), &[]).await?
         } else {
@@ -218,14 +230,6 @@ impl History {
         }
     }
 
-    /// Where its own log starts: behind the commit that it begins as.
-    fn start_of_log(&self) -> u64 {
-        match &self.origin {
-            Origin::Template(template) => template.end,
-            Origin::Commit { end, .. } => *end,
-        }
-    }
-
     fn log(&self) -> Log<'_> {
         Log { ground: &self.ground, folder: self.data().join("pg_wal"), timeline: self.timeline() }
     }
@@ -238,7 +242,7 @@ impl History {
         // What ended before we looked, has written all that it ever will.
         let settled = !state.server.as_mut().is_some_and(Server::alive);
         let last = state.commits.last().map(|commit| commit.lsn);
-        let found = self.log().commits(last.unwrap_or(self.start_of_log())).await?;
+        let found = self.log().commits(last.unwrap_or(self.begins.lsn)).await?;
         state.commits.extend(found.into_iter().filter(|commit| last.is_none_or(|last| commit.lsn > last)));
         state.settled = settled;
         Ok(())

@@ -11,6 +11,7 @@ mod grow;
 mod history;
 mod pooler;
 mod proxy;
+mod schema;
 mod server;
 mod template;
 mod wal;
@@ -156,6 +157,21 @@ impl Storages for Histories {
         async move {
             let port = self.find(storage)?.start().await?;
             ask::superuser(&self.ground, port, database).await?.rows(sql).await
+        }
+        .boxed()
+    }
+
+    fn schema<'a>(
+        &'a self,
+        storage: &'a StorageId,
+        at: &'a Resolved,
+        database: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, Fault>> {
+        async move {
+            let parent = self.find(storage)?;
+            // Nobody else ever sees it, and it goes when this is done.
+            let fork = Arc::new(History::fork(self.next_id(), &parent, at).await?);
+            schema::of(&self.ground, &fork, database).await.map(Some)
         }
         .boxed()
     }

@@ -54,6 +54,15 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether it runs and goes on doing so; one that is about to end is waited for.
+    pub async fn serves(&mut self, data: &Path) -> bool {
+        if self.alive() && state(data).is_some_and(|(_, state)| state == "ready") {
+            return true;
+        }
+        let _ = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        false
+    }
+
     /// Stops it: sessions end with `57P01`, and all is written down.
     pub async fn stop(mut self) -> Result<(), Fault> {
         self.signal(Signal::INT);
@@ -67,13 +76,9 @@ impl Server {
     /// Whether it came up; false if it ended.
     async fn ready(&mut self, data: &Path) -> Result<bool, Fault> {
         let begun = Instant::now();
-        let state = data.join("postmaster.pid");
-        // The file may be an earlier server's, who was killed.
-        let ours = self.child.id().unwrap_or_default().to_string();
         loop {
-            let text = std::fs::read_to_string(&state).unwrap_or_default();
-            let line = |number: usize| text.lines().nth(number).unwrap_or_default().trim();
-            if line(0) == ours && line(7) == "ready" {
+            // The file may be an earlier server's, who was killed.
+            if state(data).is_some_and(|(pid, state)| Some(pid) == self.child.id() && state == "ready") {
                 return Ok(true);
             }
             if !self.alive() {
@@ -102,6 +107,13 @@ impl Drop for Server {
             std::thread::sleep(LOOK);
         }
     }
+}
+
+/// Who serves a data folder and how far he is, as he says there himself.
+fn state(data: &Path) -> Option<(u32, String)> {
+    let text = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let line = |number: usize| text.lines().nth(number).map(str::trim);
+    Some((line(0)?.parse().ok()?, line(7)?.to_owned()))
 }
 
 fn spawn(ground: &Ground, data: &Path, log: &Path, port: u16, settings: &[String]) -> Result<Child, Fault> {
