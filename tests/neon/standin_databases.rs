@@ -209,6 +209,10 @@ fn roles_and_databases_made_by_the_api_are_there_and_children_of_protected_branc
     assert_eq!(database(&uri).sql("select current_user, current_database()"), "it's \"me\"|second db");
     project.api("DELETE", &format!("{base}/roles/{role}"), &Value::Null).refused(422);
     project.write("DELETE", &format!("{base}/databases/second%20db"), &Value::Null);
+    project.sql(&project.branch, "create database by_sql");
+    let listed = project.api("GET", &format!("{base}/databases"), &Value::Null).with(200);
+    let names: Vec<&Value> = listed["databases"].as_array().expect("a list").iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["app", "by_sql"], "what SQL made is listed too");
     project.write("DELETE", &format!("{base}/roles/{role}"), &Value::Null);
     assert_eq!(project.sql(&project.branch, "select count(*) from pg_roles where rolname like 'it%'"), json!([["0"]]));
     project.write("PATCH", &base, &json!({ "branch": { "protected": true } }));
@@ -217,4 +221,19 @@ fn roles_and_databases_made_by_the_api_are_there_and_children_of_protected_branc
     let password = |uri: &str| uri.split(['@']).next().expect("a login").to_owned();
     assert_ne!(password(&child), password(&project.uri));
     assert_eq!(database(&child).sql("select count(*) from customers"), "500");
+}
+
+#[test]
+fn schemas_of_branches_are_compared_also_as_they_were() {
+    let project = project(json!({}));
+    let id = project.branch(json!({ "name": "changed" }));
+    let compare = |more: &str| {
+        let path = format!("/branches/{id}/compare_schema?db_name=app{more}");
+        project.api("GET", &path, &Value::Null).with(200)["diff"].as_str().expect("a diff").to_owned()
+    };
+    assert_eq!(compare(""), "");
+    let then = project.now();
+    project.sql(&id, "create table added (id int)");
+    assert!(compare("").contains("+CREATE TABLE public.added"), "{}", compare(""));
+    assert_eq!(compare(&format!("&timestamp={}", encoded(&then))), "", "before it was added");
 }
