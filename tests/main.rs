@@ -8,6 +8,7 @@ mod lab;
 mod layers;
 mod measure;
 mod neon;
+mod pitr;
 mod postgres;
 mod process;
 mod program;

@@ -12,6 +12,8 @@ use crate::runbook::{self, Runbook, Sources};
 /// The shipped files, by path.
 const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/hello.rhai", include_str!("../../runbooks/hello.rhai")),
+    ("runbooks/lib/pitr.rhai", include_str!("../../runbooks/lib/pitr.rhai")),
+    ("runbooks/pitr-restore.rhai", include_str!("../../runbooks/pitr-restore.rhai")),
     ("runbooks/restore-drill.rhai", include_str!("../../runbooks/restore-drill.rhai")),
 ];
 

@@ -1,5 +1,6 @@
 //! Neon: the words, and the stand-in that they are tried against.
 
+mod chaos;
 mod gates;
 mod standin;
 mod standin_branches;

@@ -218,3 +218,18 @@ fn roles_and_databases_made_by_the_api_are_there_and_children_of_protected_branc
     assert_ne!(password(&child), password(&project.uri));
     assert_eq!(database(&child).sql("select count(*) from customers"), "500");
 }
+
+#[test]
+fn schemas_of_branches_are_compared_also_as_they_were() {
+    let project = project(json!({}));
+    let id = project.branch(json!({ "name": "changed" }));
+    let compare = |more: &str| {
+        let path = format!("/branches/{id}/compare_schema?db_name=app{more}");
+        project.api("GET", &path, &Value::Null).with(200)["diff"].as_str().expect("a diff").to_owned()
+    };
+    assert_eq!(compare(""), "");
+    let then = project.now();
+    project.sql(&id, "create table added (id int)");
+    assert!(compare("").contains("+CREATE TABLE public.added"), "{}", compare(""));
+    assert_eq!(compare(&format!("&timestamp={}", encoded(&then))), "", "before it was added");
+}

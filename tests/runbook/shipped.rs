@@ -9,6 +9,7 @@ use runsheet::runbook::gather;
 /// Name, version and digest of the text of each, with that of what it imports. Whoever changes a text raises its version, and then writes both here.
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
+    ("pitr-restore", "1.0.0", "cf168a2d7ca74b53a67dc461eedc31c3d964ee0f98760881e94380e6e3de5e5a"),
     ("restore-drill", "1.0.0", "333f9874cc5e1917092189076013fbbc2f3c094014e2beb3151a9f7a8b0cf16d"),
 ];
 

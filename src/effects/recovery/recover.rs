@@ -28,6 +28,9 @@ use crate::model::{Value, digest};
 /// Lines of a server's log that a fault carries.
 const LAST_LINES: usize = 12;
 
+/// What a server says once it stands at its target.
+const PAUSED: &str = "pausing at the end of recovery";
+
 /// How often another port is taken when somebody was quicker.
 const PORTS: usize = 5;
 
@@ -255,33 +258,26 @@ async fn stands(
 ) -> Result<Option<Session>, Fault> {
     let cannot =
         |error: std::io::Error| Fault::fatal("recover.failed", format!("the server cannot be watched: {error}"));
-    let mut session: Option<Session> = None;
     loop {
         if server.try_wait().map_err(cannot)?.is_some() {
             return Ok(None);
         }
-        if session.is_none() && server::admits(entry) {
-            session = match recovering.postgres.session(&entry.target_name(), &application_name(ticket)).await {
-                Ok(session) => Some(session),
+        // It lets sessions in long before it is there, perhaps before there is the role or the database.
+        if server::admits(entry) && server::log(entry).contains(PAUSED) {
+            match recovering.postgres.session(&entry.target_name(), &application_name(ticket)).await {
+                Ok(session) => {
+                    // Collected when it ends, so that no dead process stays behind while this program lives.
+                    std::thread::spawn(move || server.wait());
+                    return Ok(Some(session));
+                }
                 // It may be about to end, and says why in its log.
-                Err(fault) if fault.class == FaultClass::Retryable => None,
+                Err(fault) if fault.class == FaultClass::Retryable => {}
                 Err(fault) if fault.code.starts_with("sql.28") || fault.code == "sql.3D000" => {
                     let hint = "the copy has the roles, passwords and databases of then; give the target a role whose password is as old, kept as SCRAM";
                     return Err(Fault { hint: Some(hint.to_owned()), ..fault });
                 }
                 Err(fault) => return Err(fault),
-            };
-        }
-        if let Some(open) = session.take()
-            && let Ok(rows) = open.client.query_typed("select pg_is_wal_replay_paused()", &[]).await
-        {
-            let paused: bool = rows.first().map_or(Ok(false), |row| column(row, 0))?;
-            if paused && server::log(entry).contains("pausing at the end of recovery") {
-                // Collected by whoever comes first, so that no dead process stays behind while this program lives.
-                std::thread::spawn(move || server.wait());
-                return Ok(Some(open));
             }
-            session = Some(open);
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -44,17 +44,29 @@ fn idle(project: &Project, state: &State) -> Option<(String, String)> {
             seconds => seconds as f64,
         };
         let addresses = [&endpoint.direct, &endpoint.pooled];
-        let clients: usize = addresses.into_iter().flatten().map(|address| address.clients()).sum();
         let used = addresses.into_iter().flatten().filter_map(|address| address.last_active()).max();
         let used = used.max(endpoint.last_active);
         let waits = TimeDelta::try_milliseconds(crate::lab::neon::milliseconds(seconds)).unwrap_or(TimeDelta::MAX);
         endpoint.state == "active"
             && seconds >= 0.0
             && endpoint.pending.is_none()
-            && (clients == 0 || waits >= TimeDelta::seconds(1))
             && used.is_some_and(|used| now - used >= waits)
     })?;
     Some((asleep.branch.clone(), asleep.id.clone()))
+}
+
+/// Whether a client is in a transaction, which counts as active.
+async fn in_transaction(project: &Project, endpoint: &str) -> bool {
+    let storage = {
+        let state = project.state.lock().await;
+        let Some(endpoint) = state.endpoints.get(endpoint) else { return false };
+        let clients = [&endpoint.direct, &endpoint.pooled].into_iter().flatten().any(|it| it.clients() > 0);
+        state.branch(&endpoint.branch).and_then(|branch| branch.storage.clone()).filter(|_| clients)
+    };
+    let Some(storage) = storage else { return false };
+    let asked = "select 1 from pg_stat_activity where state like 'idle in transaction%' \
+                 or state = 'active' and backend_type = 'client backend' and pid <> pg_backend_pid()";
+    project.storages.sql(&storage, "postgres", asked).await.is_ok_and(|rows| !rows.is_empty())
 }
 
 async fn lull(project: &Arc<Project>) {
@@ -68,6 +80,15 @@ async fn lull(project: &Arc<Project>) {
         let task = Task::of_endpoint("suspend_compute", &branch, &endpoint, Work::Nothing);
         (endpoint, operations::begin(project, &mut state, task))
     };
+    if in_transaction(project, &endpoint).await {
+        let mut state = project.state.lock().await;
+        let now = project.clock.now();
+        if let Some(endpoint) = state.endpoints.get_mut(&endpoint) {
+            endpoint.last_active = Some(now);
+        }
+        state.operations.retain(|other| other.id != operation);
+        return;
+    }
     let suspended = work::suspend(project, &endpoint).await;
     let mut state = project.state.lock().await;
     let ended = suspended.map(|()| Fate::Finished).map_err(|fault| fault.to_string());

@@ -96,12 +96,12 @@ async fn nothing() -> Refusal {
 
 /// What happens to the answers of the lab's own routes: refusals get a body.
 async fn unguarded(request: Request, next: Next) -> Response {
-    written(next.run(request).await, None, &Body_::default())
+    written(next.run(request).await, None, &Wording::default())
 }
 
 /// How the body of a refusal is written.
 #[derive(Default)]
-struct Body_ {
+struct Wording {
     no_code: bool,
     no_request_id: bool,
 }
@@ -111,8 +111,8 @@ async fn guard(State(plane): State<Arc<Plane>>, request: Request, next: Next) ->
     let id = id.unwrap_or_else(|| names::operation(&*plane.clock));
     let method = request.method().clone();
     let (response, body) = match admitted(&plane, request.headers(), request.uri().path(), &method) {
-        Err(refusal) => (refusal.into_response(), Body_::default()),
-        Ok(None) => (next.run(request).await, Body_::default()),
+        Err(refusal) => (refusal.into_response(), Wording::default()),
+        Ok(None) => (done(next, request).await, Wording::default()),
         Ok(Some(project)) => through(&project, request, next).await,
     };
     let mut response = written(response, Some(&id), &body);
@@ -142,7 +142,7 @@ fn admitted(plane: &Plane, headers: &HeaderMap, path: &str, method: &Method) -> 
 }
 
 /// Counts a request, holds it against the limits, and lets happen to it what is drawn for it.
-async fn through(project: &Arc<Project>, request: Request, next: Next) -> (Response, Body_) {
+async fn through(project: &Arc<Project>, request: Request, next: Next) -> (Response, Wording) {
     let method = request.method().clone();
     let path = request.uri().path().strip_prefix(API).unwrap_or_default().to_owned();
     let matched = request.extensions().get::<MatchedPath>();
@@ -173,7 +173,7 @@ async fn through(project: &Arc<Project>, request: Request, next: Next) -> (Respo
         }
         let rates = state.chaos.rates;
         let key = format!("{method} {path}");
-        let body = Body_ {
+        let body = Wording {
             no_code: state.chaos.strikes("no_code", rates.no_code, &key),
             no_request_id: state.chaos.strikes("no_request_id", rates.no_request_id, &key),
         };
@@ -183,22 +183,28 @@ async fn through(project: &Arc<Project>, request: Request, next: Next) -> (Respo
         (Some(refusal), _) => refusal.into_response(),
         (None, Mishap::TimeoutBefore) => page(),
         (None, Mishap::TimeoutAfter) => {
-            next.run(request).await;
+            done(next, request).await;
             page()
         }
         (None, Mishap::Broken) => {
-            next.run(request).await;
+            done(next, request).await;
             Refusal::new(500, "internal server error").into_response()
         }
         (None, Mishap::Dropped) => {
-            next.run(request).await;
+            done(next, request).await;
             // Ends the task of this connection, which breaks off without an answer, and nothing is printed.
             std::panic::resume_unwind(Box::new("dropped"))
         }
-        (None, _) => next.run(request).await,
+        (None, _) => done(next, request).await,
     };
     *project.state.lock().await.statuses.entry(response.status().as_u16()).or_default() += 1;
     (response, body)
+}
+
+/// The answer, of work that comes to its end also when the client hangs up meanwhile.
+async fn done(next: Next, request: Request) -> Response {
+    let worked = tokio::spawn(next.run(request)).await;
+    worked.unwrap_or_else(|_| Refusal::new(500, "internal server error").into_response())
 }
 
 /// What a proxy before the service answers when that takes too long.
@@ -210,7 +216,7 @@ fn page() -> Response {
 }
 
 /// Gives a refusal its body.
-fn written(mut response: Response, id: Option<&str>, how: &Body_) -> Response {
+fn written(mut response: Response, id: Option<&str>, how: &Wording) -> Response {
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
     let mut body = json!({ "code": refusal.code, "message": refusal.message });
     if how.no_code

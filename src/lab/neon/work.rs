@@ -90,9 +90,12 @@ pub async fn perform(project: &Arc<Project>, work: &Work) -> Result<(), Fault> {
 pub fn take_back(state: &mut State, work: &Work) {
     match work {
         Work::Ready(branch) => {
-            if state.branches.get(branch).is_some_and(|branch| branch.state == "init") {
-                state.branches.remove(branch);
-                state.endpoints.retain(|_, endpoint| endpoint.branch != *branch);
+            if let Some(branch) = state.branches.get(branch).filter(|branch| branch.state == "init").cloned() {
+                state.branches.remove(&branch.id);
+                if let Some(last) = state.made.iter().rposition(|name| *name == branch.name) {
+                    state.made.remove(last);
+                }
+                state.endpoints.retain(|_, endpoint| endpoint.branch != branch.id);
             }
         }
         Work::Delete(branch) => {

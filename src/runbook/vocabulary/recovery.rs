@@ -43,7 +43,10 @@ pub(crate) const WORDS: &[Entry] = &[
                     "target",
                     "a target with `[targets.X.recovery]`: base, restore_command, and perhaps bin, folder, preload",
                 ),
-                param("#{at}", "a time with its zone: everything committed until then"),
+                param(
+                    "#{at}",
+                    "a time with its zone: everything committed until then; or whatever a parameter of kind moment(…) gives",
+                ),
                 param("#{lsn}", "a position of the WAL: everything up to the record that ends there"),
                 param("#{name}", "what pg_create_restore_point was given"),
             ],
@@ -155,7 +158,7 @@ fn recover(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
     let options = call.options(1, &["at", "lsn", "name"])?;
     let given = [
-        options.text("at")?.map(Moment::At),
+        options.text("at")?.map(moment),
         options.text("lsn")?.map(Moment::Lsn),
         options.text("name")?.map(Moment::Name),
     ];
@@ -169,6 +172,15 @@ fn recover(call: &Call<'_>) -> Answer {
     let mut action = Action::change(PgRecover::WORD, &request, shown, Recovery::Provable, writes);
     action.reads = vec![Resource::database(&target)];
     call.give(&call.perform(action)?)
+}
+
+/// A moment as a parameter of that kind gives it.
+fn moment(text: String) -> Moment {
+    match text.strip_prefix("name:") {
+        Some(name) => Moment::Name(name.to_owned()),
+        None if text.contains('/') => Moment::Lsn(text),
+        None => Moment::At(text),
+    }
 }
 
 /// What a step made, as the name of a target; nothing where it made nothing.

@@ -1,0 +1,56 @@
+//! The last good second is found, with as few copies as halving needs.
+
+use super::world::World;
+
+/// Copies that a search of so many seconds needs at most: among them, "none" and "all".
+fn most(seconds: u32) -> usize {
+    (1..).find(|probes| 1u32 << probes >= seconds + 2).expect("a number")
+}
+
+#[test]
+fn a_bad_update_is_found_to_the_second_with_as_many_copies_as_halving_needs() {
+    let world = World::with(
+        "create table accounts (id int primary key, balance int); insert into accounts select n, 100 from generate_series(1, 50) n",
+    );
+    let from = world.second();
+    world.second();
+    let last_good = world.second();
+    world.app.sql("update accounts set balance = 0 where id <= 20");
+    let first_bad = world.second();
+    world.second();
+    let to = world.second();
+
+    let good = "predicate=select min(balance) > 0 from accounts";
+    let said = world.restore(&[good, &format!("from={from}"), &format!("to={to}")]);
+    let said = said.with_code(0);
+    let seconds = world.app.sql(&format!("select extract(epoch from '{to}'::timestamptz - '{from}')::int"));
+    let most = most(seconds.parse().expect("a number"));
+    let plain = |time: &str| time.replace('T', " ").replace('Z', " UTC");
+    let line = format!("last good: {}", plain(&last_good));
+    assert!(said.err.contains(&line), "{line}\n{}", said.err);
+    assert!(said.err.contains(&format!("first bad: {}", plain(&first_bad))), "{}", said.err);
+    assert!(said.err.contains(&format!("probe 1 of at most {most}:")), "{most}: {}", said.err);
+    // One copy a probe, and the one that was found.
+    let copies = world.intents("pitr-restore-1", "pg::recover");
+    assert!(copies - 1 <= most && copies > 2, "{copies} copies, at most {most} probes");
+    assert_eq!(copies, world.intents("pitr-restore-1", "pg::drop_recovered") + 1);
+    world.nothing_is_left();
+    let report = world.project.run(&["report", "pitr-restore-1"]).with_code(0);
+    assert!(report.out.contains("probes"), "{}", report.out);
+}
+
+#[test]
+fn good_at_no_moment_and_good_at_every_moment_are_told_as_such() {
+    let world = World::with("create table notes (id int primary key); insert into notes select generate_series(1, 10)");
+    let before = world.second();
+    let good_end = world.second();
+    world.app.sql("delete from notes where id > 5");
+    let bad = world.second();
+    let end = world.second();
+    let good = "predicate=select count(*) = 10 from notes";
+    let never = world.restore(&[good, &format!("from={bad}"), &format!("to={end}")]).with_code(3);
+    assert!(never.err.contains("good at no moment of"), "{}", never.err);
+    let always = world.restore(&[good, &format!("from={before}"), &format!("to={good_end}")]).with_code(3);
+    assert!(always.err.contains("good at every moment of"), "{}", always.err);
+    world.nothing_is_left();
+}

@@ -1,0 +1,8 @@
+//! The shipped `pitr-restore` as its users meet it: a loss found to the second, and taken back.
+
+mod copies;
+mod found;
+mod kills;
+mod refused;
+mod repaired;
+mod world;
