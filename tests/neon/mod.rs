@@ -2,6 +2,7 @@
 
 mod chaos;
 mod gates;
+mod histories;
 mod standin;
 mod standin_branches;
 mod standin_databases;
