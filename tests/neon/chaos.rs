@@ -28,6 +28,8 @@ pub struct Trial<'a> {
     pub branches: Value,
     /// Those of them that it deletes.
     pub deletes: &'a [&'a str],
+    /// What is there besides at the end.
+    pub adds: &'a [&'a str],
     /// Share of each kind of misbehaviour.
     pub share: f64,
 }
@@ -75,7 +77,9 @@ impl Trial<'_> {
         let after: BTreeSet<String> = project.names().into_iter().collect();
         let kept: BTreeSet<String> =
             before.iter().filter(|name| !self.deletes.contains(&name.as_str())).cloned().collect();
-        assert_eq!(after, kept, "seed {seed}: what is there at the end\n{said}");
+        let expected: BTreeSet<String> =
+            kept.iter().cloned().chain(self.adds.iter().map(|name| (*name).to_owned())).collect();
+        assert_eq!(after, expected, "seed {seed}: what is there at the end\n{said}");
         let made = project.made();
         let once: BTreeSet<&String> = made.iter().collect();
         assert_eq!(once.len(), made.len(), "seed {seed}: made twice: {made:?}\n{said}");
@@ -109,6 +113,62 @@ fn a_branch_is_made_changed_and_dropped_whatever_the_service_does() {
         wish: json!({}),
         branches: json!([{ "name": "preview/pr-1" }, { "name": "preview/pr-2", "parent": "preview/pr-1" }]),
         deletes: &[],
+        adds: &[],
+        share: 0.02,
+    };
+    trial.survives();
+}
+
+#[test]
+fn branches_are_deleted_leaves_first_and_no_others_whatever_the_service_does() {
+    let text = r#"
+        runbook("clearing", "1.0.0", #{ about: "Branches go", params: #{} });
+        step("list", || neon::branches(#{ prefix: "old/" })).retry(#{ attempts: 6, wait: "100ms" });
+        step("delete", || {
+            let leaves = done.list.filter(|branch| branch.children.is_empty());
+            for branch in leaves { neon::delete_branch(branch); }
+            let rest = neon::branches(#{ prefix: "old/" });
+            for branch in rest { neon::delete_branch(branch); }
+        }).retry(#{ attempts: 6, wait: "100ms" });
+    "#;
+    let trial = Trial {
+        text: Some(text),
+        name: "clearing",
+        args: &[],
+        wish: json!({}),
+        branches: json!([
+            { "name": "old/1" }, { "name": "old/2", "parent": "old/1" }, { "name": "old/3" }, { "name": "old" },
+            { "name": "new/1" }, { "name": "old/protected", "protected": true }, { "name": "old/used", "active": true },
+        ]),
+        deletes: &["old/1", "old/2", "old/3"],
+        adds: &[],
+        share: 0.02,
+    };
+    trial.survives();
+}
+
+#[test]
+fn a_branch_is_put_back_in_place_once_whatever_the_service_does() {
+    let text = r#"
+        runbook("rewinding", "1.0.0", #{ about: "A branch goes back", params: #{} });
+        step("restore", || neon::restore_branch("dev", #{ from: "main", preserve: "dev, before" }))
+            .retry(#{ attempts: 6, wait: "100ms" });
+        step("look", || gate::that("it is a child of main", neon::branch("dev").parent == neon::branch("main").id));
+        step("compute", || {
+            let endpoint = neon::endpoints("main")[0].id;
+            neon::start_endpoint(endpoint);
+            neon::suspend_endpoint(endpoint);
+        }).retry(#{ attempts: 6, wait: "100ms" });
+        step("password", || neon::reset_password("main", "app_owner")).retry(#{ attempts: 6, wait: "100ms" });
+    "#;
+    let trial = Trial {
+        text: Some(text),
+        name: "rewinding",
+        args: &[],
+        wish: json!({ "created_at": "2026-01-01T00:00:00Z" }),
+        branches: json!([{ "name": "dev" }, { "name": "below", "parent": "dev" }]),
+        deletes: &[],
+        adds: &["dev, before"],
         share: 0.02,
     };
     trial.survives();

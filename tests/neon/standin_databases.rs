@@ -209,6 +209,10 @@ fn roles_and_databases_made_by_the_api_are_there_and_children_of_protected_branc
     assert_eq!(database(&uri).sql("select current_user, current_database()"), "it's \"me\"|second db");
     project.api("DELETE", &format!("{base}/roles/{role}"), &Value::Null).refused(422);
     project.write("DELETE", &format!("{base}/databases/second%20db"), &Value::Null);
+    project.sql(&project.branch, "create database by_sql");
+    let listed = project.api("GET", &format!("{base}/databases"), &Value::Null).with(200);
+    let names: Vec<&Value> = listed["databases"].as_array().expect("a list").iter().map(|it| &it["name"]).collect();
+    assert_eq!(names, ["app", "by_sql"], "what SQL made is listed too");
     project.write("DELETE", &format!("{base}/roles/{role}"), &Value::Null);
     assert_eq!(project.sql(&project.branch, "select count(*) from pg_roles where rolname like 'it%'"), json!([["0"]]));
     project.write("PATCH", &base, &json!({ "branch": { "protected": true } }));

@@ -198,7 +198,7 @@ impl Project {
 
     /// Waits until nothing is to be done.
     pub fn settle(&self) {
-        wait_until("all operations ended", || self.state()["busy"] == false);
+        wait_until("all operations ended", || self.tick(0)["busy"] == false);
     }
 
     /// A request to a route below `/lab/projects/{project}`.

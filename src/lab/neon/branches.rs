@@ -57,7 +57,7 @@ pub async fn list(call: Call) -> Answer {
     let deleted = call.says("include_deleted");
     let mut found: Vec<&Branch> = state.branches.values().filter(|it| deleted || it.deleted.is_none()).collect();
     found.retain(|branch| matches(branch, call.asked("search")));
-    found.sort_by_key(|branch| key(branch));
+    found.sort_by_cached_key(|branch| key(branch));
     if order == "desc" {
         found.reverse();
     }

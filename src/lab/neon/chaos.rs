@@ -44,7 +44,7 @@ pub struct Rates {
     pub no_request_id: f64,
     /// Objects have fields that nobody knows.
     pub unknown_fields: f64,
-    /// An operation has an action that nobody knows.
+    /// A call has one operation more, with an action that nobody knows.
     pub unknown_enums: f64,
     /// A branch that was just made is not found, once or twice.
     pub late: f64,

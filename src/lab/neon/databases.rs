@@ -6,7 +6,7 @@ use super::call::{Answer, Call, Reply, ok, text};
 use super::configure::{identifier, make_database};
 use super::operations::{self, Task};
 use super::refusal::Refusal;
-use super::state::{Database, State};
+use super::state::{Database, Project, State};
 use super::view;
 use super::work::Work;
 
@@ -22,10 +22,39 @@ fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Database, Refusal> {
 /// `GET …/databases`.
 pub async fn list(call: Call) -> Answer {
     let project = call.project()?;
-    let state = project.state.lock().await;
+    let mut state = project.state.lock().await;
+    learn(&project, &mut state, call.part("branch")).await?;
     let branch = state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
     let views: Vec<Value> = branch.databases.iter().map(|it| view::database(&state, &branch.id, it)).collect();
     ok(json!({ "databases": views }))
+}
+
+/// Takes notice of what was made or dropped by SQL, as the service does while a compute is active.
+async fn learn(project: &Project, state: &mut State, id: &str) -> Result<(), Refusal> {
+    let active = state.endpoints_of(id).any(|endpoint| endpoint.state == "active");
+    let branch = state.branch(id).filter(|branch| active && !branch.unconfigured);
+    let Some(storage) = branch.and_then(|branch| branch.storage.clone()) else { return Ok(()) };
+    let asked = "select datname, pg_get_userbyid(datdba) from pg_database \
+                 where not datistemplate and datname <> 'postgres' order by oid";
+    let rows = project.storages.sql(&storage, "postgres", asked).await?;
+    let now = project.clock.now();
+    let there: Vec<(String, String)> =
+        rows.into_iter().filter_map(|row| Some((row.first()?.clone()?, row.get(1)?.clone()?))).collect();
+    // Without databases nothing is known.
+    if there.is_empty() || state.busy() {
+        return Ok(());
+    }
+    let mut number = state.next_database;
+    let Some(branch) = state.branch_mut(id) else { return Ok(()) };
+    branch.databases.retain(|database| there.iter().any(|(name, _)| *name == database.name));
+    for (name, owner) in there {
+        if !branch.databases.iter().any(|database| database.name == name) {
+            number += 1;
+            branch.databases.push(Database { id: number, name, owner, created_at: now, updated_at: now });
+        }
+    }
+    state.next_database = number;
+    Ok(())
 }
 
 /// `GET …/databases/{database}`.
@@ -69,7 +98,7 @@ pub async fn create(call: Call) -> Answer {
     Ok(Reply(201, json!({ "database": view, "operations": operations })))
 }
 
-fn schedule(project: &super::state::Project, state: &mut State, branch: &str, sql: String) -> Value {
+fn schedule(project: &Project, state: &mut State, branch: &str, sql: String) -> Value {
     let statements = vec![("postgres".to_owned(), sql)];
     let work = Work::Apply { branch: branch.to_owned(), statements, password: None, cut: false };
     operations::schedule(project, state, vec![Task::of_branch("apply_config", branch, work)])

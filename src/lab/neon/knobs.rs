@@ -42,7 +42,7 @@ pub struct Knobs {
     pub history_status: u16,
     /// Whether deleting any root is refused, not only the default branch.
     pub refuse_roots: bool,
-    /// Seconds between two looks at what expires or falls asleep.
+    /// Milliseconds between two looks at what expires or falls asleep.
     pub janitor_ms: u64,
 }
 

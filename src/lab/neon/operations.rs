@@ -127,7 +127,12 @@ pub fn refuse_busy(state: &State) -> Result<(), Refusal> {
 }
 
 /// Schedules the tasks of a call, and answers what the API says of them.
-pub fn schedule(project: &Project, state: &mut State, tasks: Vec<Task>) -> Value {
+pub fn schedule(project: &Project, state: &mut State, mut tasks: Vec<Task>) -> Value {
+    let rate = state.chaos.rates.unknown_enums;
+    let what = tasks.first().map(|task| format!("{} {:?}", task.action, task.branch));
+    if what.is_some_and(|what| state.chaos.strikes("unknown_enums", rate, &what)) {
+        tasks.push(Task { action: "new_in_2027", branch: None, endpoint: None, work: Work::Nothing });
+    }
     let now = project.clock.now();
     let chain = names::operation(&*project.clock);
     let mut views = Vec::new();
