@@ -9,6 +9,7 @@ mod layers;
 mod measure;
 mod neon;
 mod pitr;
+mod pool;
 mod postgres;
 mod process;
 mod program;

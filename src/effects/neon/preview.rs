@@ -1,6 +1,6 @@
 //! What a plan says of the words: a read really reads, and a change is looked at as closely as nothing is changed by it.
 
-use super::{Neon, by_hand, create, endpoints, purge, remove, restore};
+use super::{Neon, by_hand, create, endpoints, remove, restore};
 use crate::model::action::{Action, Recovery};
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
@@ -25,7 +25,8 @@ pub async fn preview(neon: &Neon<'_>, action: &Action) -> Result<Previewed, Faul
     let (level, notes) = match action.word.as_str() {
         NeonCreateBranch::WORD => (Level::Prepared, create::foresee(neon, &NeonCreateBranch::of(action)?).await?),
         NeonSweep::WORD => (Level::Read, remove::foresee(neon, &NeonSweep::of(action)?).await?),
-        NeonDeleteBranch::WORD => (Level::Read, purge::foresee(neon, &NeonDeleteBranch::of(action)?).await?),
+        // It comes from a list that was just read: to ask for a thousand of them once more would take minutes.
+        NeonDeleteBranch::WORD => (Level::Rendered, Vec::new()),
         NeonRestoreBranch::WORD => (Level::Prepared, restore::foresee(neon, &NeonRestoreBranch::of(action)?).await?),
         NeonUpdateBranch::WORD => {
             neon.id_of(&NeonUpdateBranch::of(action)?.branch).await?;

@@ -21,10 +21,17 @@ pub async fn delete_branch(neon: &Neon<'_>, request: &NeonDeleteBranch, ledger: 
     let what = format!("deleting branch {id}");
     let _one = api.changing.lock().await;
     // Read last of all, since nothing may come in between.
-    let found = branches::by_id(api, id, &what).await?;
+    let mut found = branches::by_id(api, id, &what).await?;
     let why = match &found {
         None => None,
-        Some((branch, _)) => objection(api, branch, &request.branch, &what).await?,
+        Some((branch, _)) => match objection(api, branch, &request.branch, &what).await {
+            // Somebody else deletes the same branches.
+            Err(fault) if fault.code == "neon.missing" => {
+                found = None;
+                None
+            }
+            other => other?,
+        },
     };
     ledger.intent(json!({ "branch": id }))?;
     if found.is_none() {
@@ -63,19 +70,6 @@ pub async fn resolve(neon: &Neon<'_>, request: &NeonDeleteBranch, doubt: &Doubt)
     })
 }
 
-/// What would be said of it now.
-pub async fn foresee(neon: &Neon<'_>, request: &NeonDeleteBranch) -> Result<Vec<String>, Fault> {
-    let id = id_of(&request.branch)?;
-    let what = format!("looking at branch {id}");
-    Ok(vec![match branches::by_id(neon.api(), id, &what).await? {
-        None => format!("{id} is gone already"),
-        Some((branch, _)) => match objection(neon.api(), &branch, &request.branch, &what).await? {
-            Some(why) => format!("would be kept: {why}"),
-            None => format!("would delete `{}` ({id})", branch.name),
-        },
-    }])
-}
-
 fn answer(deleted: bool, gone: bool, why: Option<String>, until: Option<String>) -> Done {
     let value = json!({ "deleted": deleted, "gone": gone, "why": why, "recoverable_until": until });
     Done { value, rows: None }
@@ -90,6 +84,12 @@ fn id_of(branch: &Value) -> Result<&str, Fault> {
 
 /// Why a branch must not be deleted, as it is now and as it was when that was decided.
 async fn objection(api: &Api, now: &Branch, then: &Value, what: &str) -> Result<Option<String>, Fault> {
+    if now.is_default() {
+        return Ok(Some("it is the default branch".to_owned()));
+    }
+    if now.is_protected() {
+        return Ok(Some("it is protected".to_owned()));
+    }
     let fields =
         [Some(now.name.as_str()), now.parent_id.as_deref(), now.created_at.as_deref(), now.updated_at.as_deref()];
     for (key, found) in PINNED.iter().zip(fields) {
@@ -102,12 +102,6 @@ async fn objection(api: &Api, now: &Branch, then: &Value, what: &str) -> Result<
                 found.unwrap_or("missing")
             )));
         }
-    }
-    if now.is_default() {
-        return Ok(Some("it is the default branch".to_owned()));
-    }
-    if now.is_protected() {
-        return Ok(Some("it is protected".to_owned()));
     }
     let listed = api.get(&path(&["branches", &now.id, "endpoints"]), what).await?;
     let endpoints: Vec<Endpoint> = wire::list(&listed, "endpoints", what)?;
@@ -127,8 +121,7 @@ pub async fn recover(neon: &Neon<'_>, request: &NeonRecoverBranch, ledger: &dyn 
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "branch": id }))?;
     if !there {
-        let answer = api.change(Method::POST, &path(&["branches", id, "recover"]), None, &what).await?;
-        operations::finish(api, &answer, &what).await?;
+        api.repeat(Method::POST, &path(&["branches", id, "recover"]), None, &what).await?;
     }
     map(api, id, &what).await
 }
@@ -155,8 +148,7 @@ pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Le
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "branch": id }))?;
     let body = json!({ "branch": change });
-    let answer = api.change(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
-    operations::finish(api, &answer, &what).await?;
+    api.repeat(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
     let (now, _) = branches::by_id(api, &id, &what).await?.ok_or_else(|| branches::missing(&id))?;
     let taken = |kept: bool, asked: &str| {
         (!kept)

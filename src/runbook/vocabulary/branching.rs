@@ -268,7 +268,7 @@ fn delete_branch(call: &Call<'_>) -> Answer {
     let name = branch["name"].as_str().unwrap_or_default().to_owned();
     let writes = vec![resource(&id)];
     let request = NeonDeleteBranch { branch };
-    let shown = title(&format!("delete branch {name} ({id})"));
+    let shown = title(&format!("delete branch {id}: {name}"));
     call.give(&call.perform(Action::change(NeonDeleteBranch::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
