@@ -4,6 +4,7 @@ mod bench;
 mod changing;
 mod chaos;
 mod gates;
+mod histories;
 mod making;
 mod reading;
 mod standin;
