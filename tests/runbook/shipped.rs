@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "c108eac776a8d08b05c1814b05813a4711115169068fc121c842dc3a2947633c"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
-    ("pitr-restore", "1.0.0", "cf168a2d7ca74b53a67dc461eedc31c3d964ee0f98760881e94380e6e3de5e5a"),
+    ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
     ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
     ("restore-drill", "1.0.0", "333f9874cc5e1917092189076013fbbc2f3c094014e2beb3151a9f7a8b0cf16d"),
 ];
