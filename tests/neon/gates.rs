@@ -59,21 +59,25 @@ async fn whoever_connects_wakes_the_compute_and_who_only_looks_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_compute_says_why_it_ends_a_session_and_comes_back() {
     let world = World::shared().await;
-    let storage = world.root().await;
-    let (gate, asked) = gate(world, &storage, Host::Direct).await;
-    let client = connect(world, gate.port()).await.expect("a connection");
-    client.batch_execute("select 1").await.expect("it works");
-    let waiting = client.batch_execute("select pg_sleep(60)");
-    let suspended = async {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        world.histories.stop(&storage).await.expect("it stops");
-        gate.cut();
-    };
-    let (ended, ()) = tokio::join!(waiting, suspended);
-    assert_eq!(said(&ended.expect_err("it was ended")).0, "57P01");
-    let client = connect(world, gate.port()).await.expect("a connection");
-    client.batch_execute("select 1").await.expect("it works");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    for host in [Host::Direct, Host::Pooled] {
+        let storage = world.root().await;
+        let (gate, asked) = gate(world, &storage, host).await;
+        let client = connect(world, gate.port()).await.expect("a connection");
+        let waiting = client.batch_execute("select pg_sleep(60)");
+        let suspended = async {
+            let sleeping = "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)'";
+            while world.value(&storage, sleeping).await == "0" {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            world.histories.stop(&storage).await.expect("it stops");
+            gate.cut();
+        };
+        let (ended, ()) = tokio::join!(waiting, suspended);
+        assert_eq!(said(&ended.expect_err("it was ended")).0, "57P01", "{host:?}");
+        let client = connect(world, gate.port()).await.expect("a connection");
+        client.batch_execute("select 1").await.expect("it works");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -238,11 +238,7 @@ async fn a_compute_that_breaks_down_comes_back_with_all_that_was_committed() {
     world.customer(&root, "one").await;
     let fork = world.fork(&root, At::Head).await;
     world.customer(&fork, "two").await;
-    let port = world.histories.start(&fork).await.expect("it runs").port;
-    let pid = std::fs::read_to_string(world.folder.join(&fork.0).join("data/postmaster.pid")).expect("its process");
-    let pid = pid.lines().next().and_then(|line| line.trim().parse().ok()).and_then(rustix::process::Pid::from_raw);
-    rustix::process::kill_process(pid.expect("a number"), rustix::process::Signal::QUIT).expect("it is ours");
-    wait_until("it is gone", || std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+    world.break_down(&fork).await;
     let of_fork = world.fork(&fork, At::Head).await;
     assert_eq!(world.added(&fork).await, "one two");
     assert_eq!(world.added(&of_fork).await, "one two");

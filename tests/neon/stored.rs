@@ -7,10 +7,11 @@ use chrono::{DateTime, Utc};
 use runsheet::effects::local::SystemClock;
 use runsheet::lab::neon::backing::{At, Resolved, StorageId, Storages};
 use runsheet::lab::neon::storage::Histories;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::support::unprivileged;
+use crate::support::{unprivileged, wait_until_async};
 
 pub fn folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("runsheet-neon-").tempdir_in("/tmp").expect("a folder");
@@ -89,5 +90,15 @@ impl World {
     pub async fn now(&self, storage: &StorageId) -> DateTime<Utc> {
         let text = self.value(storage, "select to_char(clock_timestamp(), 'YYYY-MM-DD\"T\"HH24:MI:SS.USOF:00')").await;
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// Its server ends as by a crash of its machine, but for what the operating system has taken.
+    pub async fn break_down(&self, storage: &StorageId) {
+        let port = self.histories.start(storage).await.expect("it runs").port;
+        let file = self.folder.join(&storage.0).join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("its process");
+        let pid = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw);
+        kill_process(pid.expect("a number"), Signal::QUIT).expect("it is ours");
+        wait_until_async(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_err()).await;
     }
 }

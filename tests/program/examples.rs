@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::project::Project;
-use crate::support::{Cluster, Database, Lab};
+use crate::support::{Cluster, Database, Lab, StandIn};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,7 +55,7 @@ fn without_findings(project: &Project, name: &str) {
 
 #[test]
 fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
-    for (name, text) in examples() {
+    for (name, text) in examples().into_iter().filter(|(_, text)| !on_a_branch(text)) {
         // What goes back in time needs a server that keeps its history.
         let lab = text.contains("pg::recover(").then(Lab::with_history);
         let database = lab.as_ref().map_or_else(|| Cluster::shared().database("examples"), Lab::app);
@@ -63,30 +63,51 @@ fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
         if let Some(lab) = &lab {
             project.file("runsheet.toml", &lab.toml());
         }
-        project.file(&format!("runbooks/{name}.rhai"), &text);
-        without_findings(&project, &name);
-        let lines: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("// run: ")).collect();
-        assert!(!lines.is_empty(), "{name} does not say how it is run");
-        let mut previewed = false;
-        for line in lines {
-            let (args, code) = told(line);
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            if args[0] == "run" {
-                assert_eq!(args[1], name, "{line}");
-                let before = database.dump();
-                let plan = project.run(&[&["plan"], &args[1..]].concat());
-                assert_eq!(plan.code, 0, "{name}, plan:\n{}\n{}", plan.out, plan.err);
-                assert_eq!(database.dump(), before, "{name}: its preview changed the database");
-                previewed = true;
-            }
-            let said = project.run(&args);
-            assert_eq!(said.code, code, "{name}, {line}:\n{}\n{}", said.out, said.err);
-        }
-        assert!(previewed, "{name} is not run");
-        project.run(&["audit", "verify"]).with_code(0);
-        let unfinished = project.run(&["status", "--json"]).json();
-        assert_eq!(unfinished["unfinished"], serde_json::json!([]), "{name} leaves a run behind");
+        as_told(&project, &database, &name, &text);
     }
+}
+
+/// Whether an example needs branches to work on.
+fn on_a_branch(text: &str) -> bool {
+    text.lines().any(|line| !line.starts_with("//") && line.contains("neon::") && !line.contains("neon::needed("))
+}
+
+#[test]
+fn every_example_on_branches_is_linted_previewed_and_executed_as_its_first_lines_say() {
+    for (name, text) in examples().into_iter().filter(|(_, text)| on_a_branch(text)) {
+        let theirs = StandIn::shared().project(&serde_json::json!({ "databases": true }));
+        let database = Database { name: "app".into(), url: theirs.uri.clone() };
+        let project = project(&database);
+        project.file("runsheet.toml", &format!("{}\n{}", theirs.target_toml("app"), theirs.toml()));
+        as_told(&project, &database, &name, &text);
+    }
+}
+
+/// Runs an example as its first lines say.
+fn as_told(project: &Project, database: &Database, name: &str, text: &str) {
+    project.file(&format!("runbooks/{name}.rhai"), text);
+    without_findings(project, name);
+    let lines: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("// run: ")).collect();
+    assert!(!lines.is_empty(), "{name} does not say how it is run");
+    let mut previewed = false;
+    for line in lines {
+        let (args, code) = told(line);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        if args[0] == "run" {
+            assert_eq!(args[1], name, "{line}");
+            let before = database.dump();
+            let plan = project.run(&[&["plan"], &args[1..]].concat());
+            assert_eq!(plan.code, 0, "{name}, plan:\n{}\n{}", plan.out, plan.err);
+            assert_eq!(database.dump(), before, "{name}: its preview changed the database");
+            previewed = true;
+        }
+        let said = project.run(&args);
+        assert_eq!(said.code, code, "{name}, {line}:\n{}\n{}", said.out, said.err);
+    }
+    assert!(previewed, "{name} is not run");
+    project.run(&["audit", "verify"]).with_code(0);
+    let unfinished = project.run(&["status", "--json"]).json();
+    assert_eq!(unfinished["unfinished"], serde_json::json!([]), "{name} leaves a run behind");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
-use super::http::{Api, path};
+use super::http::{Api, CHANGES, path};
 use super::wire::{self, Branch, Endpoint};
 use super::{Neon, operations, project};
 use crate::effects::postgres::stamp::Stamp;
@@ -18,8 +18,8 @@ use crate::model::request::neon::NeonCreateBranch;
 
 /// The longest that a branch may live by itself.
 const LONGEST_TTL: f64 = 30.0 * 86400.0;
-/// Looks, half a second apart, before a branch whose creation got no answer counts as not made.
-const LOOKS: u32 = 8;
+/// Looks, further and further apart, before a branch whose creation got no answer counts as not made.
+const LOOKS: u32 = 7;
 
 /// The name of what this action makes: known before it is made, and again after a crash.
 pub fn name(request: &NeonCreateBranch, ticket: &Ticket) -> String {
@@ -55,26 +55,39 @@ pub async fn perform(
     let body = body(api, request, &name, &parent, &stamp)?;
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "name": name, "parent": parent }))?;
-    let made = match api.change(Method::POST, &path(&["branches"]), Some(&body), &what).await {
-        Ok(made) => made,
-        Err(fault) => return Err(explained(api, request, &all, &parent, fault).await),
-    };
-    let branch: Branch =
-        wire::part(&made, "branch", &what).map_err(|fault| Fault { class: FaultClass::Unknown, ..fault })?;
-    if let Err(fault) = operations::finish(api, &made, &what).await {
-        if fault.code != "neon.operation" {
-            return Err(fault);
+    let intended = Doubt { holds: None, proof: Some(Value::Null) };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let fault = match post(api, request, &body, &what).await {
+            Ok(value) => return Ok(done(value)),
+            Err(fault) => fault,
+        };
+        // A name that is taken may have been taken by a request of ours whose answer got lost.
+        let unclear = fault.class != FaultClass::Fatal || fault.code == "neon.exists";
+        if !unclear {
+            return Err(explained(api, request, &all, &parent, fault).await);
         }
-        // What came of it is of no use, and its name is wanted again.
-        super::remove::delete(api, &branch.id, &what).await.map_err(|left| Fault {
-            class: FaultClass::Unknown,
-            message: format!("{}; it could not be deleted again: {}", fault.message, left.message),
-            ..fault.clone()
-        })?;
-        return Err(Fault { class: FaultClass::Retryable, ..fault }.hinted("what there was of it is deleted again"));
+        // What cannot be asked now is asked again by whoever gets the fault.
+        let Ok(found) = resolve(neon, request, ticket, &intended).await else {
+            return Err(Fault { class: FaultClass::Unknown, ..fault });
+        };
+        match found {
+            Resolution::Done(done) => return Ok(done),
+            Resolution::Unknown(_) => return Err(exists(&name)),
+            Resolution::NotDone if tries < CHANGES && fault.code != "neon.unreachable" => {}
+            Resolution::NotDone => return Err(Fault { class: FaultClass::Retryable, ..fault }),
+        }
     }
+}
+
+/// Asks for it once.
+async fn post(api: &Api, request: &NeonCreateBranch, body: &Value, what: &str) -> Result<Value, Fault> {
+    let made = api.change(Method::POST, &path(&["branches"]), Some(body), what).await?;
     let maybe = |fault: Fault| Fault { class: FaultClass::Unknown, ..fault };
-    answer(api, request, &branch.id, &what).await.map(done).map_err(maybe)
+    let branch: Branch = wire::part(&made, "branch", what).map_err(maybe)?;
+    operations::finish(api, &made, what).await?;
+    answer(api, request, &branch.id, what).await.map_err(maybe)
 }
 
 /// What became of an attempt: looked up by its name, and known by its stamp.
@@ -95,7 +108,7 @@ pub async fn resolve(
         let Some(found) = all.find(&name)? else {
             // A proxy may have given up on a request that the service is still at.
             if look < LOOKS {
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                tokio::time::sleep(Duration::from_millis(100 * u64::from(look))).await;
             }
             continue;
         };

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::Neon;
 use super::http::{Api, path};
 use super::wire::{self, Endpoint};
-use super::{Neon, operations};
 use crate::effects::{Done, Ledger};
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -93,15 +93,14 @@ pub async fn bring(neon: &Neon<'_>, id: &str, wish: Wish, ledger: &dyn Ledger) -
         if matches!(wish, Wish::Idle | Wish::Disabled) {
             neon.postgres.close_idle_all();
         }
-        let answer = match wish {
-            Wish::Active => api.change(Method::POST, &path(&["endpoints", id, "start"]), None, &what).await?,
-            Wish::Idle => api.change(Method::POST, &path(&["endpoints", id, "suspend"]), None, &what).await?,
+        match wish {
+            Wish::Active => api.repeat(Method::POST, &path(&["endpoints", id, "start"]), None, &what).await?,
+            Wish::Idle => api.repeat(Method::POST, &path(&["endpoints", id, "suspend"]), None, &what).await?,
             Wish::Disabled | Wish::Enabled => {
                 let body = json!({ "endpoint": { "disabled": wish == Wish::Disabled } });
-                api.change(Method::PATCH, &path(&["endpoints", id]), Some(&body), &what).await?
+                api.repeat(Method::PATCH, &path(&["endpoints", id]), Some(&body), &what).await?
             }
         };
-        operations::finish(api, &answer, &what).await?;
     }
     let began = Instant::now();
     let mut tries = 0;

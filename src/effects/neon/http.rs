@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::faults;
+use super::{faults, operations};
 use crate::effects::World;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -29,6 +29,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a read is repeated after an error of the network or the service.
 const READS: u32 = 6;
+/// How often a change is made anew, where that is harmless or it was looked at what became of it.
+pub const CHANGES: u32 = 6;
 /// What stays readable in a path; everything else is percent-encoded, since names are anybody's text.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
@@ -96,6 +98,26 @@ impl Api {
     pub async fn change(&self, method: Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
         self.send(method, path, body, what).await
+    }
+
+    /// Makes a change that comes to the same however often it is made, and follows it to its end.
+    pub async fn repeat(&self, method: Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Fault> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match self.change(method.clone(), path, body, what).await {
+                Ok(answer) => match operations::finish(self, &answer, what).await {
+                    Ok(()) => return Ok(answer),
+                    Err(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            if fault.class == FaultClass::Fatal || tries >= CHANGES {
+                return Err(fault);
+            }
+            tracing::debug!(%fault, "asked for once more");
+            tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(3), tries)).await;
+        }
     }
 
     pub(super) async fn send(

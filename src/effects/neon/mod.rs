@@ -33,7 +33,7 @@ use crate::model::fault::Fault;
 use crate::model::request::Request;
 use crate::model::request::neon::{
     NeonBranch, NeonBranchOf, NeonBranches, NeonCompareSchema, NeonCreateBranch, NeonDatabases, NeonDeleteBranch,
-    NeonDisableEndpoint, NeonDropBranch, NeonEndpoints, NeonIs, NeonOperations, NeonProject, NeonRecoverBranch,
+    NeonDisableEndpoint, NeonDropBranch, NeonEndpoints, NeonHosts, NeonOperations, NeonProject, NeonRecoverBranch,
     NeonResetPassword, NeonRestoreBranch, NeonRevealPassword, NeonRoles, NeonSetHistory, NeonStartEndpoint,
     NeonSuspendEndpoint, NeonSweep, NeonUpdateBranch, NeonUrl,
 };
@@ -137,8 +137,8 @@ async fn read(neon: &Neon<'_>, action: &Action) -> Result<Value, Fault> {
             let all = Collection::read(api).await?;
             Ok(all.map(all.get(&id)?))
         }
-        NeonIs::WORD => {
-            let name = NeonIs::of(action)?.target;
+        NeonHosts::WORD => {
+            let name = NeonHosts::of(action)?.target;
             let base = crate::model::target::base(&name);
             let made = crate::model::target::made(&name).is_some();
             let branch = crate::model::target::made_branch(&name).is_some();
@@ -155,7 +155,7 @@ async fn read(neon: &Neon<'_>, action: &Action) -> Result<Value, Fault> {
         }
         NeonRevealPassword::WORD => {
             let request = NeonRevealPassword::of(action)?;
-            roles::reveal(api, &neon.id_of(&request.branch).await?, &request.role).await
+            roles::reveal(api, &neon.id_of(&request.branch).await?, &request.role, request.fresh).await
         }
         NeonUrl::WORD => {
             let request = NeonUrl::of(action)?;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::http::{Api, path};
-use super::{branches, operations, wire};
+use super::{branches, wire};
 use crate::model::fault::Fault;
 
 impl Api {
@@ -70,8 +70,7 @@ pub async fn set_history(api: &Api, seconds: u64, before: u64) -> Result<Value, 
     let what = "setting the history window";
     let body = json!({ "project": { "history_retention_seconds": seconds } });
     let _one = api.changing.lock().await;
-    let answer = api.change(Method::PATCH, &path(&[]), Some(&body), what).await?;
-    operations::finish(api, &answer, what).await?;
+    api.repeat(Method::PATCH, &path(&[]), Some(&body), what).await?;
     let after = history_seconds(api).await?.unwrap_or(seconds);
     if after != seconds {
         return Err(Fault::fatal(

@@ -121,8 +121,7 @@ pub async fn recover(neon: &Neon<'_>, request: &NeonRecoverBranch, ledger: &dyn 
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "branch": id }))?;
     if !there {
-        let answer = api.change(Method::POST, &path(&["branches", id, "recover"]), None, &what).await?;
-        operations::finish(api, &answer, &what).await?;
+        api.repeat(Method::POST, &path(&["branches", id, "recover"]), None, &what).await?;
     }
     map(api, id, &what).await
 }
@@ -149,8 +148,7 @@ pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Le
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "branch": id }))?;
     let body = json!({ "branch": change });
-    let answer = api.change(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
-    operations::finish(api, &answer, &what).await?;
+    api.repeat(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
     let (now, _) = branches::by_id(api, &id, &what).await?.ok_or_else(|| branches::missing(&id))?;
     let taken = |kept: bool, asked: &str| {
         (!kept)

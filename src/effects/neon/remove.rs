@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
-use super::http::{Api, path};
+use super::http::{Api, CHANGES, path};
 use super::wire::{self, Branch};
 use super::{Neon, operations};
 use crate::effects::postgres::stamp::Stamp;
@@ -22,14 +22,27 @@ const SHOWN_YET: Duration = Duration::from_secs(30);
 
 /// Deletes a branch and waits until it is gone. False if it was gone before. What it answers last is its recovery.
 pub async fn delete(api: &Api, id: &str, what: &str) -> Result<Deleted, Fault> {
-    let answer = match api.change(Method::DELETE, &path(&["branches", id]), None, what).await {
-        Err(fault) if fault.code == "neon.missing" => return Ok(Deleted::default()),
-        other => other?,
+    let place = path(&["branches", id]);
+    let (mut tries, mut asked) = (0, false);
+    let answer = loop {
+        tries += 1;
+        let gone = Deleted { done: asked, recoverable_until: None };
+        let fault = match api.change(Method::DELETE, &place, None, what).await {
+            Ok(Value::Null) => return Ok(gone),
+            Ok(answer) => match operations::finish(api, &answer, what).await {
+                Ok(()) => break answer,
+                Err(fault) => fault,
+            },
+            Err(fault) if fault.code == "neon.missing" => return Ok(gone),
+            Err(fault) => fault,
+        };
+        // From here on, a branch that is gone may be one that we deleted.
+        asked = true;
+        if fault.class == FaultClass::Fatal || tries >= CHANGES {
+            return Err(fault);
+        }
+        tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(3), tries)).await;
     };
-    if answer.is_null() {
-        return Ok(Deleted::default());
-    }
-    operations::finish(api, &answer, what).await?;
     let began = Instant::now();
     let mut tries = 0;
     while branches::by_id(api, id, what).await?.is_some() {
@@ -74,8 +87,7 @@ pub async fn drop_branch(
     let Some((branch, _)) = found else { return Ok(deleted(false)) };
     if branch.is_protected() {
         let body = json!({ "branch": { "protected": false } });
-        let answer = api.change(Method::PATCH, &path(&["branches", id]), Some(&body), &what).await?;
-        operations::finish(api, &answer, &what).await?;
+        api.repeat(Method::PATCH, &path(&["branches", id]), Some(&body), &what).await?;
     }
     delete(api, id, &what).await.map(|gone| deleted(gone.done))
 }

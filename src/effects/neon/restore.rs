@@ -7,15 +7,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
-use super::http::path;
+use super::http::{CHANGES, path};
 use super::wire::Branch;
 use super::{Neon, create, operations};
 use crate::effects::{Done, Doubt, Ledger, Resolution};
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::neon::NeonRestoreBranch;
 
-/// Looks, half a second apart, before a restore that got no answer counts as not done.
-const LOOKS: u32 = 8;
+/// Looks, further and further apart, before a restore that got no answer counts as not done.
+const LOOKS: u32 = 7;
 
 /// Does it.
 pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn Ledger) -> Result<Done, Fault> {
@@ -27,14 +27,29 @@ pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn 
     ledger.intent(json!({ "branch": branch.id, "preserve": request.preserve, "parent": branch.parent_id }))?;
     // Sessions to what is put away would only be cut off.
     neon.postgres.close_idle_all();
-    let answer = match api.change(Method::POST, &path(&["branches", &branch.id, "restore"]), Some(&body), &what).await {
-        Ok(answer) => answer,
-        Err(fault) if matches!(fault.code.as_str(), "neon.refused" | "neon.missing") => {
+    let place = path(&["branches", &branch.id, "restore"]);
+    let intended = Doubt { holds: None, proof: Some(json!({ "branch": branch.id })) };
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let accepted = match api.change(Method::POST, &place, Some(&body), &what).await {
+            Ok(answer) => operations::finish(api, &answer, &what).await,
+            Err(fault) => Err(fault),
+        };
+        let Err(fault) = accepted else { break };
+        if matches!(fault.code.as_str(), "neon.refused" | "neon.missing") {
             return Err(create::outside(api, &all, &source, fault).await);
         }
-        Err(fault) => return Err(fault),
-    };
-    operations::finish(api, &answer, &what).await?;
+        if fault.class == FaultClass::Fatal && fault.code != "neon.exists" {
+            return Err(fault);
+        }
+        match resolve(neon, request, &intended).await {
+            Ok(Resolution::Done(done)) => return Ok(done),
+            Ok(Resolution::NotDone) if tries < CHANGES => {}
+            Ok(_) => return Err(Fault { class: FaultClass::Retryable, ..fault }),
+            Err(_) => return Err(Fault { class: FaultClass::Unknown, ..fault }),
+        }
+    }
     let maybe = |fault: Fault| match fault.code.as_str() {
         "neon.lineage" => fault,
         _ => Fault { class: FaultClass::Unknown, ..fault },
@@ -58,7 +73,7 @@ pub async fn resolve(neon: &Neon<'_>, request: &NeonRestoreBranch, doubt: &Doubt
             return outcome(neon, request, id).await.map(Resolution::Done);
         }
         if look < LOOKS {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(100 * u64::from(look))).await;
         }
     }
     Ok(Resolution::NotDone)

@@ -4,12 +4,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+use super::Neon;
 use super::branches::Collection;
 use super::http::{Api, path, with};
 use super::wire::{self, Database, Role};
-use super::{Neon, operations};
 use crate::effects::{Done, Ledger};
-use crate::model::fault::{Fault, FaultClass};
+use crate::model::fault::Fault;
 use crate::model::request::neon::{NeonCompareSchema, NeonResetPassword, NeonUrl};
 
 /// The roles of a branch, without the system's details.
@@ -61,17 +61,18 @@ fn safe(role: &str) -> Result<&str, Fault> {
     Ok(role)
 }
 
-fn handle(api: &Api, branch: &str, role: &str, password: &str) -> Value {
-    api.world().vault.keep(&format!("password of {role} on {branch}"), password).into()
+fn handle(api: &Api, branch: &str, role: &str, password: &str, fresh: bool) -> Value {
+    let which = if fresh { "new password" } else { "password" };
+    api.world().vault.keep(&format!("{which} of {role} on {branch}"), password).into()
 }
 
 /// `neon::reveal_password`.
-pub async fn reveal(api: &Api, branch: &str, role: &str) -> Result<Value, Fault> {
+pub async fn reveal(api: &Api, branch: &str, role: &str, fresh: bool) -> Result<Value, Fault> {
     let what = format!("reading the password of `{role}`");
     let place = path(&["branches", branch, "roles", safe(role)?, "reveal_password"]);
     let answer = api.get(&place, &what).await?;
     let password = answer["password"].as_str().ok_or_else(|| super::faults::lacking(&what, "password"))?;
-    Ok(handle(api, branch, role, password))
+    Ok(handle(api, branch, role, password, fresh))
 }
 
 /// `neon::reset_password`.
@@ -87,20 +88,13 @@ pub async fn reset(
     let place = path(&["branches", branch, "roles", role, "reset_password"]);
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "branch": branch, "role": role }))?;
-    let answer = api.change(Method::POST, &place, None, &what).await?;
-    let changed: Role = wire::part(&answer, "role", &what)?;
-    if let Some(password) = &changed.password {
-        handle(api, branch, role, password);
-    }
-    neon.forget(branch);
     // The new one works when the last operation is over, and not before. One that is not in the answer can be read.
-    operations::finish(api, &answer, &what).await.map_err(|fault| match fault.class {
-        FaultClass::Unknown => Fault { class: FaultClass::Retryable, ..fault },
-        _ => fault,
-    })?;
+    let answer = api.repeat(Method::POST, &place, None, &what).await?;
+    let changed: Role = wire::part(&answer, "role", &what)?;
+    neon.forget(branch);
     let value = match &changed.password {
-        Some(password) => handle(api, branch, role, password),
-        None => reveal(api, branch, role).await?,
+        Some(password) => handle(api, branch, role, password, true),
+        None => reveal(api, branch, role, true).await?,
     };
     Ok(Done { value, rows: None })
 }

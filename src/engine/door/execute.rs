@@ -10,7 +10,7 @@ use crate::engine::context::{Run, halt};
 use crate::engine::replay::{Cursor, Lane, Recorded};
 use crate::journal::entry::{Answer, Outcome};
 use crate::model::Value;
-use crate::model::action::{Action, Recovery};
+use crate::model::action::Action;
 use crate::model::declaration::StepSpec;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
@@ -190,11 +190,14 @@ impl ExecuteDoor {
         let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 0 };
         let ticket = run.ticket(&key, 1);
         // A password that was set is looked up, and not set anew.
-        let revealing = (action.word == NeonResetPassword::WORD).then(|| Action {
-            word: NeonRevealPassword::WORD.to_owned(),
-            class: Recovery::Read,
-            ..action.clone()
-        });
+        let revealing = match action.word.as_str() {
+            NeonResetPassword::WORD => {
+                let NeonResetPassword { branch, role } = NeonResetPassword::of(action)?;
+                let request = NeonRevealPassword { branch, role, fresh: true };
+                Some(Action::read(NeonRevealPassword::WORD, &request, action.title.clone(), Vec::new()))
+            }
+            _ => None,
+        };
         let action = revealing.as_ref().unwrap_or(action);
         run.engine.wait(Urgency::Soft, run.engine.effects.perform(action, &ticket, &super::probe::NoLedger))??;
         Ok(())

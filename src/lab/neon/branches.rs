@@ -161,6 +161,7 @@ pub async fn create(call: Call) -> Answer {
     inherit(&project, state, &parent, &mut branch, at);
     branch.enter("init", Some("ready"), now);
     state.branches.insert(id.clone(), branch);
+    state.count();
     let mut tasks = vec![Task::of_branch("create_branch", &id, Work::Ready(id.clone()))];
     let mut made = Vec::new();
     for wanted in call.body.get("endpoints").and_then(Value::as_array).into_iter().flatten() {

@@ -119,7 +119,7 @@ pub async fn show(call: Call) -> Answer {
     let operations: Vec<Value> = state.operations.iter().map(|it| it.view(&project.id, &state.stretch)).collect();
     ok(json!({
         "project": view::project(&project, &state), "branches": branches, "operations": operations,
-        "made": state.made, "removed": state.removed, "counts": state.counts, "statuses": state.statuses,
+        "made": state.made, "peak": state.peak, "removed": state.removed, "counts": state.counts, "statuses": state.statuses,
         "chaos": state.chaos.done, "busy": state.busy(), "knobs": state.knobs,
     }))
 }
@@ -151,6 +151,7 @@ pub async fn seed(call: Call) -> Answer {
     for seed in &seeds {
         ids.push(seeding::plant(&project, &mut state, seed).await?);
     }
+    state.count();
     Ok(Reply(201, json!({ "ids": ids })))
 }
 

@@ -65,6 +65,7 @@ pub async fn restore(call: Call) -> Answer {
         };
         let id = kept.id.clone();
         state.branches.insert(id.clone(), kept);
+        state.count();
         id
     });
     let moved: Vec<String> = children.into_iter().collect();

@@ -70,6 +70,8 @@ pub struct State {
     pub statuses: BTreeMap<u16, u64>,
     /// Names of branches in the order in which they were made by the API.
     pub made: Vec<String>,
+    /// Most branches that were ever there at once.
+    pub peak: usize,
     /// Names of branches in the order in which they were deleted, by whomever.
     pub removed: Vec<String>,
     /// What schemas are said to be on a project without databases: `BRANCH/DATABASE` and text.
@@ -236,6 +238,11 @@ impl State {
     /// Endpoints of a branch. Those of a deleted branch are not among them.
     pub fn endpoints_of<'a>(&'a self, branch: &'a str) -> impl Iterator<Item = &'a Endpoint> {
         self.endpoints.values().filter(move |endpoint| endpoint.branch == branch && self.branch(branch).is_some())
+    }
+
+    /// Notes how many branches there are.
+    pub fn count(&mut self) {
+        self.peak = self.peak.max(self.living().count());
     }
 
     /// Whether an operation is still to be done.

@@ -59,8 +59,8 @@ request! {
 }
 
 request! {
-    /// Whether a target is on a branch. Answers true or false.
-    NeonIs = "neon::is" {
+    /// Whether Neon hosts a target. Answers true or false.
+    NeonHosts = "neon::hosts" {
         /// The target.
         target: String,
     }
@@ -245,6 +245,9 @@ request! {
         branch: String,
         /// The role.
         role: String,
+        /// Whether it stands for one that was set before and is to be known by that name.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fresh: bool,
     }
 }
 

@@ -197,7 +197,7 @@ fn reset_password(call: &Call<'_>) -> Answer {
 }
 
 fn reveal_password(call: &Call<'_>) -> Answer {
-    let request = NeonRevealPassword { branch: named(call, 0)?, role: call.text(1)? };
+    let request = NeonRevealPassword { branch: named(call, 0)?, role: call.text(1)?, fresh: false };
     let shown = title(&format!("the password of {} on {}", request.role, request.branch));
     let reads = vec![resource(&request.branch), password(&request.branch, &request.role)];
     call.give(&call.perform(Action::read(NeonRevealPassword::WORD, &request, shown, reads))?)

@@ -6,7 +6,7 @@ use crate::model::Value;
 use crate::model::action::{Action, Resource};
 use crate::model::request::Request;
 use crate::model::request::neon::{
-    NeonBranch, NeonBranchOf, NeonBranches, NeonCompareSchema, NeonIs, NeonOperations, NeonProject,
+    NeonBranch, NeonBranchOf, NeonBranches, NeonCompareSchema, NeonHosts, NeonOperations, NeonProject,
 };
 use crate::model::{target, unknown};
 
@@ -75,16 +75,16 @@ pub(crate) const WORDS: &[Entry] = &[
     },
     Entry {
         word: Word {
-            name: "neon::is",
-            signature: "neon::is(target) -> bool",
+            name: "neon::hosts",
+            signature: "neon::hosts(target) -> bool",
             summary: "Whether a target is on a Neon branch, by its URL and the configuration alone; nothing is contacted.",
             params: &[param("target", "name of the target")],
             errors: &[],
-            example: "if neon::is(params.source) { neon::branch_of(params.source) }",
+            example: "if neon::hosts(params.source) { neon::branch_of(params.source) }",
         },
         least: 1,
         most: 1,
-        run: is,
+        run: hosts,
     },
     Entry {
         word: Word {
@@ -168,10 +168,10 @@ fn branch_of(call: &Call<'_>) -> Answer {
     call.give(&call.perform(Action::read(NeonBranchOf::WORD, &NeonBranchOf { target }, shown, reads))?)
 }
 
-fn is(call: &Call<'_>) -> Answer {
+fn hosts(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
     let shown = title(&format!("whether {target} is on a branch"));
-    call.give(&call.perform(Action::read(NeonIs::WORD, &NeonIs { target }, shown, Vec::new()))?)
+    call.give(&call.perform(Action::read(NeonHosts::WORD, &NeonHosts { target }, shown, Vec::new()))?)
 }
 
 fn operations(call: &Call<'_>) -> Answer {

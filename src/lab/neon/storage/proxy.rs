@@ -122,12 +122,17 @@ async fn serve(
     server.write_all(&first).await?;
     traffic.clients.fetch_add(1, Ordering::Relaxed);
     let spliced = tokio::select! {
-        spliced = splice(&mut client, &mut server, traffic) => spliced,
+        spliced = splice(&mut client, &mut server, traffic) => match spliced {
+            // PgBouncer goes without a word, and takes the servers' words with it.
+            Ok(()) if host == Host::Pooled => goodbye(&mut client).await,
+            spliced => spliced,
+        },
         _ = cuts.changed() => cut(&mut client, &mut server).await,
     };
     traffic.clients.fetch_sub(1, Ordering::Relaxed);
     traffic.touch();
-    spliced
+    spliced?;
+    client.shutdown().await
 }
 
 /// The first message that is not about encryption, which nobody has here; `None` if the client went away before.
@@ -169,12 +174,15 @@ async fn reach(histories: &Histories, host: Host, wake: &Wake) -> Result<TcpStre
 async fn splice(client: &mut TcpStream, server: &mut TcpStream, traffic: &Traffic) -> std::io::Result<()> {
     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.split(), server.split());
     let down = pump(&mut from_server, &mut to_client, traffic);
-    let up = pump(&mut from_client, &mut to_server, traffic);
-    tokio::pin!(down, up);
+    let mut up = Box::pin(pump(&mut from_client, &mut to_server, traffic));
+    tokio::pin!(down);
     tokio::select! {
-        ended = &mut down => ended,
-        ended = &mut up => { ended?; down.await }
+        ended = &mut down => return ended,
+        ended = &mut up => ended?,
     }
+    drop(up);
+    to_server.shutdown().await?;
+    down.await
 }
 
 async fn pump(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, traffic: &Traffic) -> std::io::Result<()> {
@@ -182,7 +190,7 @@ async fn pump(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, traffic: &Traffic
     loop {
         let read = from.read(&mut buffer).await?;
         if read == 0 {
-            return to.shutdown().await;
+            return Ok(());
         }
         to.write_all(&buffer[..read]).await?;
         traffic.touch();
@@ -195,10 +203,14 @@ async fn cut(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<
     let ended = tokio::time::timeout(GOODBYE, server.read_to_end(&mut rest)).await;
     client.write_all(&rest).await?;
     if rest.is_empty() || ended.is_err() {
-        let why = "terminating connection due to administrator command";
-        client.write_all(&message("FATAL", "57P01", why)).await?;
+        goodbye(client).await?;
     }
-    client.shutdown().await
+    Ok(())
+}
+
+/// Says what a server says whose operator stops it.
+async fn goodbye(client: &mut TcpStream) -> std::io::Result<()> {
+    client.write_all(&message("FATAL", "57P01", "terminating connection due to administrator command")).await
 }
 
 /// PostgreSQL's message of an error.
