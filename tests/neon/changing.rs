@@ -107,3 +107,27 @@ step("compute", || {
     );
     bench.ours.run(&["run", "compute"]).with_code(0);
 }
+
+#[test]
+fn under_every_misbehaviour_of_the_service_a_branch_is_put_back_once_and_deleted_once() {
+    let seeds = std::env::var("RUNSHEET_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    for seed in 0..seeds {
+        let bench = Bench::paper(json!({ "knobs": { "operation_ms": 1 } }));
+        bench.runbook(
+            "storm",
+            r#"
+step("make", || neon::create_branch(#{ compute: false })).cleanup(|made| neon::drop_branch(made));
+step("rewind", || neon::restore_branch(done.make.id, #{ from: "main", preserve: "as-it-was" }));
+step("rename", || neon::update_branch("as-it-was", #{ name: "old" }));
+step("delete", || {
+    let answer = neon::delete_branch(neon::branch("old"));
+    gate::that("deleted", answer.deleted, `${answer}`);
+});
+"#,
+        );
+        bench.theirs.chaos(&json!({ "seed": seed, "all": 0.1 }));
+        let said = bench.ours.run(&["run", "storm"]);
+        assert_eq!(said.code, 0, "seed {seed}:\n{}\n{}", said.out, said.err);
+        assert_eq!(bench.theirs.names(), ["main"], "seed {seed}");
+    }
+}

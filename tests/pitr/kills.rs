@@ -4,23 +4,24 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::world::World;
+use crate::program::project::Project;
 use crate::support::seed;
 
 /// Every so many writes one is died at, from a random one on; `RUNSHEET_EVERY=1` dies at each of them.
-fn stride() -> usize {
+pub fn stride() -> usize {
     std::env::var("RUNSHEET_EVERY").ok().map_or(11, |text| text.parse().expect("a number"))
 }
 
 /// Carries a run on to its end, whatever it waits for.
 #[track_caller]
-fn carried_on(world: &World, when: &str) {
+pub fn carried_on(project: &Project, when: &str) {
     for _ in 0..4 {
-        let status = world.project.run(&["status", "--json"]).json();
+        let status = project.run(&["status", "--json"]).json();
         let Some(run) = status["unfinished"].as_array().and_then(|runs| runs.first()) else { return };
         if run["state"] == "waiting" {
-            world.project.run(&["approve", "--why", "looks right"]).with_code(0);
+            project.run(&["approve", "--why", "looks right"]).with_code(0);
         }
-        let said = world.project.run(&["resume"]);
+        let said = project.run(&["resume"]);
         assert!(said.code == 0 || said.code == 5, "{when}: {}\n{}", said.code, said.err);
     }
     panic!("{when}: it does not come to its end");
@@ -44,12 +45,12 @@ fn a_restore_killed_around_its_journal_writes_repairs_once_and_leaves_nothing() 
         let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
         let said = world.project.run_with("RUNSHEET_CRASH", &when, &run);
         if said.code == 5 {
-            carried_on(&world, &when);
+            carried_on(&world.project, &when);
             break;
         }
         assert_eq!(said.code, -1, "{when}: {}", said.err);
         died += 1;
-        carried_on(&world, &when);
+        carried_on(&world.project, &when);
         let rows = world.app.sql("select count(*) from notes");
         if rows != "9" {
             // It died before it had begun anything that must be carried on with.
@@ -77,7 +78,7 @@ fn a_repair_killed_behind_its_approval_is_made_once() {
         let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
         let said = world.project.run_with("RUNSHEET_CRASH", &when, &["resume"]);
         if said.code == -1 {
-            carried_on(&world, &when);
+            carried_on(&world.project, &when);
         }
         assert_eq!(world.app.sql("select count(*) from notes"), "9", "{when}");
         world.nothing_is_left();

@@ -73,3 +73,21 @@ fn tables_that_cannot_take_rows_back_are_refused_by_name() {
     assert_eq!(world.app.sql("select id from watched"), "1");
     world.nothing_is_left();
 }
+
+#[test]
+fn what_was_planned_is_what_is_done_and_nothing_is_made_by_planning() {
+    let world = World::with(NOTES);
+    let from = world.second();
+    world.app.sql("delete from notes where id = 2");
+    let to = world.second();
+    let (from, to) = (format!("from={from}"), format!("to={to}"));
+    let args = ["pitr-restore", "source=app", GOOD, &from, &to, "tables=notes"];
+    let before = world.app.dump();
+    let plan = world.project.run(&[&["plan"], args.as_slice(), &["--out", "plan.json"]].concat()).with_code(0);
+    assert!(plan.out.contains("would copy") && plan.out.contains("POINT OF NO RETURN"), "{}", plan.out);
+    assert_eq!(world.app.dump(), before);
+    world.nothing_is_left();
+    world.project.run(&["run", "pitr-restore", "--plan", "plan.json"]).with_code(5);
+    world.approved().with_code(0);
+    assert_eq!(world.app.sql("select count(*) from notes"), "2");
+}

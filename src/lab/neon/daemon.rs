@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::paper::Paper;
 use super::plane::{Backing, Ground, Plane};
-use super::{knobs_routes, serve};
+use super::{making, serve};
 use crate::effects::process::Session;
 use crate::lab::book::{Book, write_whole};
 use crate::lab::lock::Lock;
@@ -171,7 +171,7 @@ async fn serve_until_over(options: &Options, session: Session, book: Option<&Boo
     let ground = Ground { folder: data.to_path_buf(), path: options.path.clone() };
     let plane = Arc::new(Plane::new(Arc::clone(&options.clock), paper, ground));
     let wish = serde_json::from_value(json!({ "databases": !options.attached }));
-    let project = knobs_routes::make_project(&plane, wish.unwrap_or_default()).await;
+    let project = making::make_project(&plane, wish.unwrap_or_default()).await;
     let project = project.map_err(|refusal| Fault::fatal("lab.neon", refusal.message))?;
     plane.hub.know(REPO.0, REPO.1);
     write_whole(&options.folder.join(RECORD), &Record { session, port, project })?;

@@ -34,6 +34,7 @@ mod github;
 mod janitor;
 pub mod knobs;
 mod knobs_routes;
+mod making;
 mod names;
 mod operations;
 mod paper;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::clock;
-use super::knobs_routes::planted;
+use super::making::planted;
 use super::names;
 use super::refusal::Refusal;
 use super::state::{Branch, Project, State};

@@ -37,7 +37,8 @@ fn told(call: &Call<'_>) -> Answer {
         return Ok(Dynamic::from(later));
     }
     let at = time(call)?.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let shown = format!("{at}, for people");
+    // A plan is held to titles, and the time may be that of the plan itself.
+    let shown = "a time for people";
     let reads = vec![Resource::new("clock")];
     call.give(&call.perform(Action::read(TimeTold::WORD, &TimeTold { at }, shown, reads))?)
 }

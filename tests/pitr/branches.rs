@@ -1,0 +1,155 @@
+//! The same on Neon's branches, against the stand-in.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::program::project::{Project, Said};
+use crate::support::neon::Project as Neon;
+use crate::support::{Database, StandIn, seed, wait_until};
+
+struct World {
+    neon: Neon,
+    app: Database,
+    project: Project,
+}
+
+impl World {
+    fn with(sql: &str) -> Self {
+        let neon = StandIn::shared().project(&json!({ "databases": true, "history_seconds": 2_592_000 }));
+        let app = Database { name: "app".into(), url: neon.uri.clone() };
+        app.sql(sql);
+        let project = Project::on(&app);
+        project.file("runsheet.toml", &format!("{}\n{}", neon.toml(), neon.target_toml("app")));
+        let world = Self { neon, app, project };
+        // A branch has no history from before it was made.
+        world.passed(world.now(), 1.5);
+        world
+    }
+
+    /// A moment of the server's clock, with everything that was committed before it.
+    fn now(&self) -> DateTime<Utc> {
+        let text =
+            self.app.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
+        text.parse().expect("a time")
+    }
+
+    /// Waits until so much has passed since a moment.
+    fn passed(&self, since: DateTime<Utc>, seconds: f64) {
+        wait_until("the time passes", || (self.now() - since).as_seconds_f64() > seconds);
+    }
+
+    #[track_caller]
+    fn restore(&self, args: &[&str]) -> Said {
+        self.project.run(&[&["run", "pitr-restore", "source=app"], args].concat())
+    }
+
+    #[track_caller]
+    fn approved(&self) -> Said {
+        self.project.run(&["approve", "--why", "looks right"]).with_code(0);
+        self.project.run(&["resume"])
+    }
+}
+
+fn text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+const NOTES: &str = "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 20) n";
+
+#[test]
+fn lost_rows_come_back_from_a_branch_and_only_the_kept_present_is_left() {
+    let world = World::with(NOTES);
+    let at = world.now();
+    world.app.sql("delete from notes where id > 15");
+    let at = format!("at={}", text(at));
+    let good = "predicate=select count(*) >= 20 from notes";
+    world.restore(&[&at, good, "tables=notes", "preserve=the present"]).with_code(5);
+    world.app.sql("insert into notes (note) values ('meanwhile')");
+    world.approved().with_code(0);
+    assert_eq!(world.app.sql("select count(*) from notes"), "21");
+    assert_eq!(world.neon.names(), ["main", "the present"]);
+    assert_eq!(world.app.sql("select count(*) from pg_namespace where nspname like 'runsheet%'"), "0");
+}
+
+#[test]
+fn a_day_is_searched_to_the_second_with_seventeen_branches_that_are_all_gone() {
+    let begun = Instant::now();
+    let world = World::with(NOTES);
+    let made = world.now();
+    world.passed(made, 6.0);
+    world.app.sql("update notes set note = 'spoilt'");
+    let bad = world.now();
+    world.passed(made, 12.0);
+    // What took twelve seconds is shown as more than a day.
+    let anchor = world.now();
+    let factor = 10_000.0;
+    world.neon.lab("POST", "/stretch", &json!({ "anchor": text(anchor), "factor": factor }));
+    let from = format!("from={}", text(anchor - TimeDelta::seconds(86_399)));
+    let to = format!("to={}", text(anchor));
+    let said =
+        world.restore(&["predicate=select count(*) > 0 from notes where note like 'note %'", &from, &to]).with_code(0);
+    let probes = said.err.matches("of at most 17:").count();
+    assert!((15..=17).contains(&probes), "{probes} probes: {}", said.err);
+    let line = said.err.lines().find_map(|line| line.trim().strip_prefix("last good: ")).expect("a line").to_owned();
+    let found: DateTime<Utc> = format!("{}Z", line[..19].replace(' ', "T")).parse().expect("a time");
+    // The moment of the update as it is shown, told a little later by another statement.
+    let shown = anchor - Duration::from_secs_f64((anchor - bad).as_seconds_f64() * factor);
+    let apart = (shown - found).as_seconds_f64();
+    assert!((-1.0..2000.0).contains(&apart), "found {found}, it was at {shown} or a little before");
+    assert_eq!(world.neon.names().len(), 2, "{:?}", world.neon.names());
+    println!("{probes} probes in {:.1} s", begun.elapsed().as_secs_f64());
+}
+
+#[test]
+fn a_protected_branch_is_rewound_whole_with_the_present_kept_and_protected_again() {
+    let world = World::with(NOTES);
+    world.neon.alter("main", &json!({ "protected": true }));
+    let at = world.now();
+    world.app.sql("update notes set note = 'spoilt'; select setval('notes_id_seq', 500)");
+    let at = format!("at={}", text(at));
+    let good = "predicate=select count(*) > 0 from notes where note like 'note %'";
+    let asked = world.restore(&[&at, good, "mode=rewind", "preserve=main before"]).with_code(5);
+    assert!(asked.err.contains("Rewind branch main with all its databases"), "{}", asked.err);
+    assert_eq!(world.app.sql("select min(note) from notes"), "spoilt");
+    world.approved().with_code(0);
+    assert_eq!(world.app.sql("select min(note) from notes"), "note 1");
+    assert_eq!(world.app.sql("select nextval('notes_id_seq')"), "501", "no number is given out twice");
+    assert_eq!(world.neon.names(), ["main", "main before"]);
+    let main = world.neon.api("GET", &format!("/branches/{}", world.neon.branch), &Value::Null).with(200);
+    assert_eq!(main["branch"]["protected"], true);
+}
+
+#[test]
+fn a_restore_on_branches_killed_around_its_writes_is_made_once_and_leaves_only_the_kept_presents() {
+    let world = World::with(NOTES);
+    let at = world.now();
+    world.app.sql("delete from notes where id > 15");
+    let at = format!("at={}", text(at));
+    let run = ["run", "pitr-restore", "source=app", &at, "predicate=select count(*) = 20 from notes", "tables=notes"];
+    let stride = super::kills::stride();
+    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
+    let mut died = 0;
+    for write in (first..).step_by(stride) {
+        let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
+        let said = world.project.run_with("RUNSHEET_CRASH", &when, &run);
+        super::kills::carried_on(&world.project, &when);
+        if said.code == 5 {
+            break;
+        }
+        assert_eq!(said.code, -1, "{when}: {}", said.err);
+        died += 1;
+        world.app.sql("delete from notes where id > 15");
+        let left: Vec<String> =
+            world.neon.names().into_iter().filter(|name| name != "main" && !name.starts_with("pitr-")).collect();
+        assert_eq!(left, Vec::<String>::new(), "{when}");
+    }
+    assert!(died > 1, "it died {died} times");
+    assert_eq!(world.app.sql("select count(*) from notes"), "20");
+    let runs = world.project.run(&["runs", "-n", "1000", "--json"]).json().as_array().expect("a list").len();
+    let kept = world.neon.names().len() - 1;
+    assert!(kept <= runs, "{kept} presents are kept of {runs} runs");
+}
