@@ -11,14 +11,19 @@ use crate::program::project::{Project, Said};
 use crate::support::neon::Project as Neon;
 use crate::support::{Database, StandIn, seed, wait_until};
 
-struct World {
-    neon: Neon,
-    app: Database,
-    project: Project,
+/// A database on a branch with history; the project's target `app`.
+pub struct World {
+    /// The project of the stand-in.
+    pub neon: Neon,
+    /// The database of its default branch.
+    pub app: Database,
+    /// The project of ours.
+    pub project: Project,
 }
 
 impl World {
-    fn with(sql: &str) -> Self {
+    /// A world with what this SQL makes.
+    pub fn with(sql: &str) -> Self {
         let neon = StandIn::shared().project(&json!({ "databases": true, "history_seconds": 2_592_000 }));
         let app = Database { name: "app".into(), url: neon.uri.clone() };
         app.sql(sql);
@@ -31,14 +36,14 @@ impl World {
     }
 
     /// A moment of the server's clock, with everything that was committed before it.
-    fn now(&self) -> DateTime<Utc> {
+    pub fn now(&self) -> DateTime<Utc> {
         let text =
             self.app.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
         text.parse().expect("a time")
     }
 
     /// Waits until so much has passed since a moment.
-    fn passed(&self, since: DateTime<Utc>, seconds: f64) {
+    pub fn passed(&self, since: DateTime<Utc>, seconds: f64) {
         wait_until("the time passes", || (self.now() - since).as_seconds_f64() > seconds);
     }
 
@@ -54,11 +59,13 @@ impl World {
     }
 }
 
-fn text(time: DateTime<Utc>) -> String {
+/// A time as it is given.
+pub fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-const NOTES: &str = "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 20) n";
+/// Twenty notes.
+pub const NOTES: &str = "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 20) n";
 
 #[test]
 fn lost_rows_come_back_from_a_branch_and_only_the_kept_present_is_left() {
