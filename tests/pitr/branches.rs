@@ -153,3 +153,54 @@ fn a_restore_on_branches_killed_around_its_writes_is_made_once_and_leaves_only_t
     let kept = world.neon.names().len() - 1;
     assert!(kept <= runs, "{kept} presents are kept of {runs} runs");
 }
+
+#[test]
+fn a_service_that_misbehaves_all_the_while_costs_time_and_nothing_else() {
+    let seed = seed();
+    println!("seed {seed}");
+    let world = World::with(NOTES);
+    let at = world.now();
+    world.app.sql("delete from notes where id > 15");
+    world.neon.chaos(&json!({ "seed": seed % 1_000_000, "all": 0.1 }));
+    let at = format!("at={}", text(at));
+    let run = [
+        "run",
+        "pitr-restore",
+        "source=app",
+        &at,
+        "predicate=select count(*) = 20 from notes",
+        "tables=notes",
+        "preserve=the present",
+    ];
+    // What the service says no to for good ends a run, and then everything that it made is gone again.
+    let said = world.project.run(&run).with_code(5);
+    assert!(said.err.contains("notes: insert 5"), "{}", said.err);
+    world.approved().with_code(0);
+    world.neon.chaos(&json!({ "seed": 0, "all": 0.0 }));
+    assert_eq!(world.app.sql("select count(*) from notes"), "20");
+    assert_eq!(world.neon.names(), ["main", "the present"]);
+}
+
+#[test]
+fn a_rewind_that_was_interrupted_can_be_taken_back_from_the_kept_present() {
+    let world = World::with(NOTES);
+    world.neon.alter("main", &json!({ "protected": true }));
+    let at = world.now();
+    world.app.sql("update notes set note = 'spoilt'");
+    let at = format!("at={}", text(at));
+    let good = "predicate=select count(*) > 0 from notes where note like 'note %'";
+    world.restore(&[&at, good, "mode=rewind", "preserve=main before"]).with_code(5);
+    world.project.run(&["approve", "--why", "looks right"]).with_code(0);
+    // A few writes at a time, until the branch was rewound and the run is not over.
+    for _ in 0..20 {
+        world.project.run_with("RUNSHEET_CRASH", "after:5", &["resume"]);
+        if world.neon.names().contains(&"main before".to_owned()) {
+            break;
+        }
+    }
+    world.project.run(&["undo", "--why", "the other branch was meant"]).with_code(0);
+    assert_eq!(world.app.sql("select min(note) from notes"), "spoilt");
+    assert_eq!(world.neon.names(), ["main", "main before", "main before-undone"]);
+    let main = world.neon.api("GET", &format!("/branches/{}", world.neon.branch), &Value::Null).with(200);
+    assert_eq!(main["branch"]["protected"], true);
+}
