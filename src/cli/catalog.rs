@@ -12,10 +12,12 @@ use crate::runbook::{self, Runbook, Sources};
 /// The shipped files, by path.
 const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/branch-purge.rhai", include_str!("../../runbooks/branch-purge.rhai")),
+    ("runbooks/branch-verify.rhai", include_str!("../../runbooks/branch-verify.rhai")),
     ("runbooks/hello.rhai", include_str!("../../runbooks/hello.rhai")),
     ("runbooks/pool-exhaustion.rhai", include_str!("../../runbooks/pool-exhaustion.rhai")),
     ("runbooks/lib/pitr.rhai", include_str!("../../runbooks/lib/pitr.rhai")),
     ("runbooks/pitr-restore.rhai", include_str!("../../runbooks/pitr-restore.rhai")),
+    ("runbooks/preview-branch.rhai", include_str!("../../runbooks/preview-branch.rhai")),
     ("runbooks/restore-drill.rhai", include_str!("../../runbooks/restore-drill.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
 ];

@@ -26,6 +26,9 @@ pub const WORDS: [&str; 1] = [GithubPulls::WORD];
 /// Questions at once, and the least time between two: below the 900 a minute from which GitHub slows a caller down.
 const AT_ONCE: usize = 8;
 const APART: Duration = Duration::from_millis(75);
+/// Up to how many are asked for one by one, and how many a page of a list has.
+const FEW: usize = 20;
+const PAGE: usize = 100;
 /// The longest one answer may take, and how often it is asked for.
 const LIMIT: Duration = Duration::from_secs(20);
 const ATTEMPTS: u32 = 3;
@@ -91,8 +94,10 @@ impl<'a> Asking<'a> {
             return numbers.iter().map(|number| (number.to_string(), Pull::unknown(&why))).collect();
         }
         let total = u64::try_from(numbers.len()).ok();
-        let mut pulls = BTreeMap::new();
-        let mut waiting = numbers.iter().copied();
+        let mut pulls = if numbers.len() > FEW { self.listed(numbers).await } else { BTreeMap::new() };
+        let left: Vec<u64> =
+            numbers.iter().copied().filter(|number| !pulls.contains_key(&number.to_string())).collect();
+        let mut waiting = left.into_iter();
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < AT_ONCE {
@@ -104,6 +109,32 @@ impl<'a> Asking<'a> {
             pulls.insert(number.to_string(), pull);
             let done = pulls.len() as u64;
             self.world.sink.event(Event::Progress { what: "pull requests".into(), done, of: total });
+        }
+        pulls
+    }
+
+    /// What a listing says of many, newest first: a hundred for one question. Whatever it does not say is asked for by
+    /// itself, so it may end wherever it likes.
+    async fn listed(&self, numbers: &[u64]) -> BTreeMap<String, Pull> {
+        let mut pulls = BTreeMap::new();
+        for page in 1..=numbers.len() {
+            let path = format!("/pulls?state=all&sort=created&direction=desc&per_page={PAGE}&page={page}");
+            let Reply::Found(text) = self.get(&path).await else { break };
+            let Ok(answers) = serde_json::from_str::<Vec<Answer>>(&text) else { break };
+            let oldest = answers.iter().map(|answer| answer.number).min();
+            let last = answers.len() < PAGE;
+            for answer in answers.into_iter().filter(|answer| numbers.contains(&answer.number)) {
+                pulls.insert(answer.number.to_string(), judged(answer));
+            }
+            let done = pulls.len() as u64;
+            self.world.sink.event(Event::Progress { what: "pull requests".into(), done, of: None });
+            // Numbers are ascending: what was wanted and is older than this is not there.
+            if last
+                || pulls.len() == numbers.len()
+                || oldest.zip(numbers.first()).is_none_or(|(oldest, first)| oldest <= *first)
+            {
+                break;
+            }
         }
         pulls
     }
@@ -203,6 +234,10 @@ fn read(number: u64, text: &str) -> Pull {
     if answer.number != number {
         return Pull::unknown(format!("GitHub answered about pull request {} instead", answer.number));
     }
+    judged(answer)
+}
+
+fn judged(answer: Answer) -> Pull {
     match (answer.state.as_str(), answer.merged_at, answer.closed_at) {
         ("open", ..) => Pull { state: PullState::Open, closed_at: None, why: None },
         ("closed", Some(merged), closed) => {

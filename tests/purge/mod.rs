@@ -4,4 +4,5 @@ mod env_file;
 mod holding;
 mod judging;
 mod planned;
+mod previews;
 mod world;

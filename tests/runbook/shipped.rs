@@ -9,9 +9,11 @@ use runsheet::runbook::gather;
 /// Name, version and digest of the text of each, with that of what it imports. Whoever changes a text raises its version, and then writes both here.
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "c108eac776a8d08b05c1814b05813a4711115169068fc121c842dc3a2947633c"),
+    ("branch-verify", "1.0.0", "7d1afe48b4d7a66787ee1bf5e6416535db59f19e6166927c12c18dd390fee8bc"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
     ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
+    ("preview-branch", "1.0.0", "4f235ca29a78154253de69f8d6cbb4bd7af86fc232736fde7de9c5ee93f6233d"),
     ("restore-drill", "1.0.0", "333f9874cc5e1917092189076013fbbc2f3c094014e2beb3151a9f7a8b0cf16d"),
 ];
 
