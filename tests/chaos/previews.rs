@@ -36,7 +36,7 @@ fn verified(world: &World, before: &[String], first: Said) -> Course {
 fn previewed(world: &World, before: &[String], pr: u64, first: Said) -> Course {
     let course = carried_on(&world.neon, &world.ours, &preview(pr).each_ref().map(String::as_str), first);
     let name = format!("preview/pr-{pr}");
-    assert_eq!(left(world, before), [name.clone()], "{}", course.said);
+    assert_eq!(left(world, before), std::slice::from_ref(&name), "{}", course.said);
     assert!(peak(&world.neon) <= before.len() + 1, "two branches at once: {:?}\n{}", world.neon.made(), course.said);
     let removed = world.neon.removed();
     assert!(removed.iter().all(|it| *it == name), "deleted {removed:?}\n{}", course.said);

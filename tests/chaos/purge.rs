@@ -37,7 +37,9 @@ impl Crowd {
         let state = self.world.neon.state();
         let branches = state["branches"].as_array().expect("branches");
         let ends = branches.iter().filter(|branch| branch["deleted"] == false && !branch["expires_at"].is_null());
-        let ends: BTreeSet<String> = ends.map(|it| it["name"].as_str().expect("a name").to_owned()).collect();
+        let ends = ends.map(|it| it["name"].as_str().expect("a name").to_owned());
+        // Where many pull requests are listed at once, GitHub does say what it refuses to say of a single one.
+        let ends: BTreeSet<String> = ends.filter(|name| !name.ends_with("-unknown")).collect();
         assert_eq!(ends, self.expiring, "what goes by itself\n{}", course.said);
         course
     }
