@@ -5,11 +5,12 @@ use rand::{RngExt, SeedableRng};
 
 use crate::support::seed;
 
-/// Every so many moments from a random one on; `RUNSHEET_EVERY=1` is each of them: before and after every write.
-pub fn moments(stride: usize) -> impl Iterator<Item = usize> {
-    let stride = std::env::var("RUNSHEET_EVERY").map_or(stride, |text| text.parse().expect("a number"));
-    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
-    (first..).step_by(stride)
+/// A few moments, so far apart, from a random one on; `RUNSHEET_EVERY=1` is each of them: before and after every write.
+pub fn moments(few: usize, apart: usize) -> impl Iterator<Item = usize> {
+    let every = std::env::var("RUNSHEET_EVERY").ok().map(|text| text.parse().expect("a number"));
+    let apart = every.unwrap_or(apart);
+    let first = StdRng::seed_from_u64(seed()).random_range(1..=apart);
+    (first..).step_by(apart).take(if every.is_some() { usize::MAX } else { few })
 }
 
 /// The moment, as the program takes it.

@@ -75,7 +75,7 @@ fn a_purge_deletes_what_its_plan_names_once_whatever_the_service_does() {
 #[test]
 fn a_purge_killed_around_its_journal_writes_deletes_each_once() {
     let mut died = 0;
-    for moment in super::kills::moments(90) {
+    for moment in super::kills::moments(1, 90) {
         let crowd = Crowd::new(moment as u64);
         crowd.planned();
         let first = crowd.world.ours.run_with("RUNSHEET_CRASH", &super::kills::when(moment), &RUN);

@@ -91,7 +91,7 @@ fn a_rewind_killed_around_its_journal_writes_is_made_once() {
     let world = World::with(NOTES);
     world.neon.alter("main", &json!({ "protected": true }));
     let (mut died, mut times, mut approval) = (0, 0, None);
-    for moment in kills::moments(59) {
+    for moment in kills::moments(2, 59) {
         let at = format!("at={}", text(world.now()));
         world.app.sql("update notes set note = 'spoilt'");
         let args = ["run", "pitr-restore", "source=app", SPOILT, "mode=rewind", &at];
