@@ -1,26 +1,18 @@
-//! Base backups: which one to begin from, what it is, and a copy of it.
+//! Base backups: where they are, what they are, and the programs for them.
 
-use std::fs::{DirBuilder, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
+use super::copy::size;
+use super::label::{Label, manifest_end};
 use super::place::broken;
 use crate::effects::programs::{VERSIONS, folders};
 use crate::model::fault::Fault;
 use crate::model::target::{History, Target};
-
-/// How much of the end of a manifest is read: what is asked of it stands there.
-const MANIFEST_END: u64 = 4096;
-
-/// What is made anew by every server, and must not be taken over from another one.
-const LEFT_OUT: [&str; 5] =
-    ["postmaster.pid", "postmaster.opts", "postgresql.auto.conf", "recovery.signal", "standby.signal"];
 
 /// A base backup.
 #[derive(Clone, Debug)]
@@ -140,62 +132,11 @@ fn read(folder: &Path, history: &History) -> Result<Base, Fault> {
     })
 }
 
-/// What a backup's label and its history file in the archive say.
-struct Label {
-    start: u64,
-    file: String,
-    stop: Option<u64>,
-    stop_time: Option<DateTime<Utc>>,
-    timeline: Option<u32>,
-}
-
-impl Label {
-    fn read(text: &str) -> Option<Self> {
-        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        let start = field("START WAL LOCATION:")?;
-        let (lsn, file) = start.split_once(" (file ")?;
-        let stop = field("STOP WAL LOCATION:").and_then(|stop| super::window::lsn(stop.split(' ').next()?));
-        Some(Self {
-            start: super::window::lsn(lsn)?,
-            file: file.trim_end_matches(')').to_owned(),
-            stop,
-            stop_time: field("STOP TIME:").and_then(utc),
-            timeline: field("START TIMELINE:").and_then(|text| text.parse().ok()),
-        })
-    }
-
-    /// Name of the file that an archive gets when a backup has ended.
-    fn history_file(&self, segment: u64) -> String {
-        format!("{}.{:08X}.backup", self.file, self.start % segment.max(1))
-    }
-}
-
-/// A time as servers write it into labels, in a zone that has one meaning only.
-fn utc(text: &str) -> Option<DateTime<Utc>> {
-    let (time, zone) = text.rsplit_once(' ')?;
-    matches!(zone, "UTC" | "GMT" | "Z")
-        .then(|| NaiveDateTime::parse_from_str(time, "%F %T").ok())
-        .flatten()
-        .map(|time| time.and_utc())
-}
-
 fn last_written(folder: &Path) -> Result<DateTime<Utc>, Fault> {
     let manifest = folder.join("backup_manifest");
     let path = if manifest.is_file() { manifest } else { folder.join("global/pg_control") };
     let about = std::fs::metadata(&path).and_then(|about| about.modified()).map_err(|error| broken(&path, &error))?;
     Ok(about.into())
-}
-
-/// Where a backup ends, by its manifest.
-fn manifest_end(folder: &Path) -> Option<u64> {
-    let mut file = File::open(folder.join("backup_manifest")).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(MANIFEST_END))).ok()?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end).ok()?;
-    let text = String::from_utf8_lossy(&end).into_owned();
-    let (_, stop) = text.rsplit_once("\"End-LSN\": \"")?;
-    super::window::lsn(stop.split('"').next()?)
 }
 
 fn programs(history: &History, version: u32) -> Result<PathBuf, Fault> {
@@ -295,53 +236,4 @@ fn restore_line(command: &str, file: &str, path: &str) -> String {
         rest = signs.as_str();
     }
     line + rest
-}
-
-/// Bytes of all files below a folder.
-fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(about) if about.is_dir() => size(&entry.path()),
-        Ok(about) => about.len(),
-        Err(_) => 0,
-    };
-    entries.map(bytes).sum()
-}
-
-/// Copies a base backup; given up between two files once `stop` is set. The system shares the blocks of both where it can.
-pub fn copy(base: &Base, to: &Path, stop: &AtomicBool) -> Result<(), Fault> {
-    copy_folder(&base.folder, to, base.owner, stop, true)
-}
-
-/// Makes a folder that only the server's user may enter.
-pub fn make_folder(path: &Path, owner: Option<(u32, u32)>) -> Result<(), Fault> {
-    DirBuilder::new().mode(0o700).create(path).and_then(|()| give(path, owner)).map_err(|error| broken(path, &error))
-}
-
-/// Gives a file or folder to the server's user.
-pub fn give(path: &Path, owner: Option<(u32, u32)>) -> std::io::Result<()> {
-    owner.map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
-}
-
-fn copy_folder(from: &Path, to: &Path, owner: Option<(u32, u32)>, stop: &AtomicBool, top: bool) -> Result<(), Fault> {
-    make_folder(to, owner)?;
-    for entry in std::fs::read_dir(from).map_err(|error| broken(from, &error))? {
-        let entry = entry.map_err(|error| broken(from, &error))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        if stop.load(Ordering::Relaxed) {
-            return Err(Fault::fatal("recover.failed", "given up"));
-        }
-        if top && LEFT_OUT.iter().any(|left| name == *left) {
-            continue;
-        }
-        // Of a link what it leads to: a backup's WAL may lie elsewhere.
-        let about = std::fs::metadata(&path).map_err(|error| broken(&path, &error))?;
-        let place = to.join(&name);
-        if about.is_dir() {
-            copy_folder(&path, &place, owner, stop, false)?;
-        } else if about.is_file() {
-            std::fs::copy(&path, &place).and_then(|_| give(&place, owner)).map_err(|error| broken(&place, &error))?;
-        }
-    }
-    Ok(())
 }

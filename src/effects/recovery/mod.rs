@@ -5,6 +5,8 @@
 //! that it is found again and ended, whatever is killed when.
 
 mod base;
+mod copy;
+mod label;
 pub mod place;
 mod recover;
 mod rows;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::base::{self, Base};
+use super::copy;
 use super::place::{self, Entry, PREFIX, broken};
 use super::server::{self, LOOK, Plan};
 use super::window::{self, Live};
@@ -198,10 +199,10 @@ async fn make(
     ticket: &Ticket,
 ) -> Result<Value, Fault> {
     files::make_folder(&known.place).map_err(|error| broken(&known.place, &error))?;
-    base::make_folder(&entry.folder, known.base.owner)?;
+    copy::make_folder(&entry.folder, known.base.owner)?;
     let stop = StopOnDrop::default();
     let (base, data, flag) = (known.base.clone(), entry.data(), Arc::clone(&stop.0));
-    let copied = tokio::task::spawn_blocking(move || base::copy(&base, &data, &flag)).await;
+    let copied = tokio::task::spawn_blocking(move || copy::copy(&base, &data, &flag)).await;
     copied.unwrap_or_else(|_| Err(Fault::fatal("recover.failed", "copying the base backup broke down")))?;
     let timeline = known.live.as_ref().map(|live| live.session.moment.identity.timeline);
     let settings = known.live.as_ref().map(|live| live.settings.clone()).unwrap_or_default();

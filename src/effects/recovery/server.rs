@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::base::{self, Base};
+use super::copy;
 use super::place::{Entry, broken};
 use crate::model::fault::Fault;
 use crate::model::request::recovery::Moment;
@@ -110,7 +111,7 @@ impl Plan<'_> {
         let write = |path: &Path, text: &str| {
             let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
             made.and_then(|mut file| file.write_all(text.as_bytes()))
-                .and_then(|()| base::give(path, self.base.owner))
+                .and_then(|()| copy::give(path, self.base.owner))
                 .map_err(|error| broken(path, &error))
         };
         write(&folder.join("conf"), &format!("{}port = {port}\n", self.configuration()))?;
