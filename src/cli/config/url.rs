@@ -65,10 +65,7 @@ impl PostgresUrl {
             return addresses.split(',').all(loopback);
         }
         self.hosts.iter().all(|host| {
-            host.is_empty()
-                || host.starts_with(['/', '@'])
-                || host.eq_ignore_ascii_case("localhost")
-                || loopback(host)
+            host.is_empty() || host.starts_with(['/', '@']) || host.eq_ignore_ascii_case("localhost") || loopback(host)
         })
     }
 }

@@ -116,7 +116,8 @@ fn moved(
     after: Option<&TableMeasure>,
     tolerance: f64,
 ) -> Option<Pair> {
-    let state = |table: Option<&TableMeasure>| table.map(|table| (table.rows, table.method.clone(), table.hash.clone()));
+    let state =
+        |table: Option<&TableMeasure>| table.map(|table| (table.rows, table.method.clone(), table.hash.clone()));
     if state(before) == state(after) {
         return None;
     }
