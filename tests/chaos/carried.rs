@@ -11,8 +11,8 @@ use crate::support::neon;
 /// How many commands are typed before it counts as stuck.
 const PATIENCE: usize = 12;
 
-/// Share of each kind of misbehaviour; seven of them strike requests, three operations, five what answers look like.
-pub const SHARE: f64 = 0.05;
+/// Share of each kind of misbehaviour; seven of them strike requests, three operations, five what answers look like. `RUNSHEET_SHARE` is another.
+const SHARE: f64 = 0.05;
 
 /// Tries something with every seed, and tells all that it failed with.
 pub fn with_every_seed(few: u64, one: impl Fn(u64)) {
@@ -31,7 +31,8 @@ pub fn with_every_seed(few: u64, one: impl Fn(u64)) {
 
 /// Has it misbehave in every way.
 pub fn misbehave(neon: &neon::Project, seed: u64) {
-    neon.chaos(&json!({ "seed": seed, "all": SHARE }));
+    let share = std::env::var("RUNSHEET_SHARE").map_or(SHARE, |text| text.parse().expect("a number"));
+    neon.chaos(&json!({ "seed": seed, "all": share }));
 }
 
 /// Has it behave again, and waits until it has nothing to do.

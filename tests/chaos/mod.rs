@@ -7,6 +7,7 @@
 
 mod carried;
 mod crowd;
+mod drills;
 mod kills;
 mod previews;
 mod purge;

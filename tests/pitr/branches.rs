@@ -107,7 +107,18 @@ fn a_day_is_searched_to_the_second_with_seventeen_branches_that_are_all_gone() {
     let shown = anchor - Duration::from_secs_f64((anchor - bad).as_seconds_f64() * factor);
     let apart = (shown - found).as_seconds_f64();
     assert!((-1.0..2000.0).contains(&apart), "found {found}, it was at {shown} or a little before");
+    // What the service itself says: a branch for each probe, one for what was found, never two of them at once, all gone.
+    assert_eq!(world.neon.made().len(), 1 + probes + 1, "{:?}", world.neon.made());
+    assert_eq!(world.neon.removed().len(), probes + 1, "{:?}", world.neon.removed());
+    assert_eq!(world.neon.state()["peak"], 3);
     assert_eq!(world.neon.names().len(), 2, "{:?}", world.neon.names());
+    // Good at that second, and not at the next one.
+    for (at, good) in [(found, 20), (found + TimeDelta::seconds(1), 0)] {
+        let wish = json!({ "name": text(at), "parent_id": world.neon.branch, "parent_timestamp": text(at) });
+        world.neon.write("POST", "/branches", &json!({ "branch": wish }));
+        let rows = world.neon.sql(&text(at), "select count(*) from notes where note like 'note %'");
+        assert_eq!(rows[0][0], good.to_string(), "at {at}: {rows}");
+    }
     println!("{probes} probes in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
