@@ -47,6 +47,7 @@ impl Crowd {
     /// Names of the branches that the plan says go.
     fn named(&self) -> BTreeSet<String> {
         let text = std::fs::read_to_string(self.world.ours.path().join("p.json")).expect("a plan");
+        assert!(text.contains("NOW+2592000s"), "the lines to run by hand name the end");
         let plan: Value = serde_json::from_str(&text).expect("JSON");
         let steps = plan["steps"].as_array().expect("steps");
         let step = steps.iter().find(|step| step["name"] == "delete").expect("the step");
