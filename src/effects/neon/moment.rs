@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::branches::Collection;
 use super::http::Api;
+use super::met::met;
 use super::{project, wire};
 use crate::model::fault::Fault;
 
@@ -29,6 +30,7 @@ fn shown(at: DateTime<Utc>) -> String {
 
 /// A refused point in time, with the interval that can be reached.
 pub async fn outside(api: &Api, all: &Collection, source: &str, fault: Fault) -> Fault {
+    met("a point outside of the history", fault.detail.as_deref().unwrap_or("no status"));
     let Ok(Some(seconds)) = project::history_seconds(api).await else { return fault };
     let now = api.world().clock.now();
     let window = now - chrono::TimeDelta::try_seconds(seconds.cast_signed()).unwrap_or_default();
