@@ -45,7 +45,8 @@ pub fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Led
             if let Some(text) = &there
                 && text.lines().next() != Some(&mark)
             {
-                return Err(Fault::fatal("files.not-ours", format!("{} was not written by this run", path.display())));
+                return Err(Fault::fatal("files.not-ours", format!("{} was not written by this run", path.display()))
+                    .hinted("look what it is, and remove it by hand if nobody needs it"));
             }
             ledger.intent(Value::Null)?;
             match std::fs::remove_file(&path) {
@@ -81,7 +82,8 @@ fn look(path: &Path) -> Result<Option<String>, Fault> {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-                Err(Fault::fatal("files.folder", format!("there is no folder {}", folder.display())))
+                Err(Fault::fatal("files.folder", format!("there is no folder {}", folder.display()))
+                    .hinted("make it first; paths are relative to the project"))
             }
             _ => Ok(None),
         },

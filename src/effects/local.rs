@@ -9,9 +9,8 @@ use crate::model::clock::Clock;
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
-use crate::model::request::recovery::TimeTold;
 use crate::model::request::table::LogTable;
-use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, ReadClock, Request, Sleep};
+use crate::model::request::{EnvVar, LogLine, Now, RandomPassword, ReadClock, Request, Sleep, TimeTold};
 use crate::model::secret;
 
 /// The words performed here. After a crash each is simply performed again.

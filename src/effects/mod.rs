@@ -8,6 +8,7 @@ mod env_file;
 pub mod files;
 mod github;
 pub mod local;
+pub mod loopback;
 mod needed;
 pub mod neon;
 pub mod notify;
@@ -27,6 +28,7 @@ pub use postgres::lock::HeldLock;
 
 use crate::model::Value;
 use crate::model::action::{Action, Recovery};
+use crate::model::digest;
 use crate::model::environment::Environment;
 use crate::model::event::SharedSink;
 use crate::model::fault::Fault;
@@ -108,6 +110,15 @@ pub struct Ticket {
     pub key: ActionKey,
     /// Counted from 1.
     pub attempt: u32,
+}
+
+impl Ticket {
+    /// What tells apart whatever this action makes: known before it is made, and again after a crash.
+    pub(crate) fn unique(&self) -> String {
+        let mut unique = digest::of_bytes(format!("{} {}", self.origin.stamp, self.key).as_bytes());
+        unique.truncate(8);
+        unique
+    }
 }
 
 /// How an effect makes something durable in the middle of a change.

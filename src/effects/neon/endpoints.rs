@@ -10,7 +10,7 @@ use super::http::{Api, path};
 use super::wire::{self, Endpoint};
 use crate::effects::{Done, Ledger};
 use crate::model::clock::backoff;
-use crate::model::fault::{Fault, FaultClass};
+use crate::model::fault::Fault;
 
 /// How long a compute may take to come to the state that was asked for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -112,7 +112,8 @@ pub async fn bring(neon: &Neon<'_>, id: &str, wish: Wish, ledger: &dyn Ledger) -
         }
         if began.elapsed() > PATIENCE {
             let state = now.current_state.unwrap_or_default();
-            return Err(Fault::new(FaultClass::Retryable, "neon.slow", format!("{what}: it is still `{state}`")));
+            return Err(Fault::retryable("neon.slow", format!("{what}: it is still `{state}`"))
+                .hinted("neon::operations shows what the service is doing; status.neon.tech whether it is well"));
         }
         tries += 1;
         tokio::time::sleep(backoff(Duration::from_millis(100), Duration::from_secs(2), tries)).await;

@@ -35,7 +35,7 @@ pub fn of_status(status: u16, body: Option<&Value>, what: &str, id: &str) -> Fau
             "neon.missing",
             "it is gone, belongs to another project, or the key may not see it: check `neon.project` and `neon.api_key`",
         ),
-        409 => (FaultClass::Fatal, "neon.exists", "the name is taken"),
+        409 => (FaultClass::Fatal, "neon.exists", "the name is taken: give another one"),
         412 => (FaultClass::Fatal, "neon.plan", "the project's plan or settings do not allow it"),
         423 => (
             FaultClass::Retryable,

@@ -11,6 +11,7 @@ mod endpoints;
 mod faults;
 pub mod http;
 mod met;
+mod moment;
 mod operations;
 pub(in crate::effects) mod place;
 mod preview;
@@ -38,6 +39,7 @@ use crate::model::request::neon::{
     NeonResetPassword, NeonRestoreBranch, NeonRevealPassword, NeonRoles, NeonSetHistory, NeonStartEndpoint,
     NeonSuspendEndpoint, NeonSweep, NeonUpdateBranch, NeonUrl,
 };
+use crate::model::target;
 
 pub use by_hand::by_hand;
 pub use preview::preview;
@@ -65,7 +67,7 @@ impl Neon<'_> {
 
     /// Id of the branch of that id or exact name.
     async fn id_of(&self, id_or_name: &str) -> Result<String, Fault> {
-        if crate::model::target::made_branch(id_or_name).is_some() {
+        if target::made_branch(id_or_name).is_some() {
             return self.branch_id_of(id_or_name).await;
         }
         Ok(Collection::read(self.api()).await?.get(id_or_name)?.id.clone())
@@ -140,12 +142,11 @@ async fn read(neon: &Neon<'_>, action: &Action) -> Result<Value, Fault> {
         }
         NeonHosts::WORD => {
             let name = NeonHosts::of(action)?.target;
-            let base = crate::model::target::base(&name);
-            let made = crate::model::target::made(&name).is_some();
-            let branch = crate::model::target::made_branch(&name).is_some();
-            let target = api.world().targets.get(base);
-            let on = target.is_some_and(|target| place::endpoint(api, target).is_some());
-            Ok(Value::Bool(on && (branch || !made)))
+            // A database or server that a run made beside the branch is on none.
+            let beside = target::made(&name).is_some() && target::made_branch(&name).is_none();
+            let base = api.world().targets.get(target::base(&name));
+            let on = base.is_some_and(|base| place::endpoint(api, base).is_some());
+            Ok(Value::Bool(on && !beside))
         }
         NeonEndpoints::WORD => endpoints::of_branch(api, &neon.id_of(&NeonEndpoints::of(action)?.branch).await?).await,
         NeonRoles::WORD => roles::roles(api, &neon.id_of(&NeonRoles::of(action)?.branch).await?).await,

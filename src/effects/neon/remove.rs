@@ -55,7 +55,8 @@ pub async fn delete(api: &Api, id: &str, what: &str) -> Result<Deleted, Fault> {
     while branches::by_id(api, id, what).await?.is_some() {
         if began.elapsed() > SHOWN_YET {
             let message = format!("{what}: branch {id} was deleted, and is still there");
-            return Err(Fault::new(FaultClass::Retryable, "neon.slow", message));
+            return Err(Fault::retryable("neon.slow", message)
+                .hinted("neon::operations shows what the service is doing; status.neon.tech whether it is well"));
         }
         tries += 1;
         tokio::time::sleep(backoff(Duration::from_millis(100), Duration::from_secs(2), tries)).await;
@@ -169,14 +170,7 @@ async fn sorted(neon: &Neon<'_>, request: &NeonSweep, own: &str) -> Result<(Left
         } else if request.own {
             continue;
         } else {
-            match neon.api().world().past.finished(&stamp.run, &stamp.stamp) {
-                Some(true) => None,
-                Some(false) => Some(format!(
-                    "{stamp}, is not finished: `runsheet resume {0}`, or `runsheet abandon {0}`",
-                    stamp.run
-                )),
-                None => Some(format!("made by {stamp}, which this project does not know")),
-            }
+            stamp.held(&*neon.api().world().past)
         };
         match why {
             Some(why) => kept.push((branch.name.clone(), why)),

@@ -10,7 +10,7 @@ use super::branches::{self, Collection};
 use super::http::{CHANGES, path};
 use super::met::met;
 use super::wire::Branch;
-use super::{Neon, create, operations};
+use super::{Neon, moment, operations};
 use crate::effects::{Done, Doubt, Ledger, Resolution};
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::neon::NeonRestoreBranch;
@@ -39,7 +39,7 @@ pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn 
         };
         let Err(fault) = accepted else { break };
         if matches!(fault.code.as_str(), "neon.refused" | "neon.missing") {
-            return Err(create::outside(api, &all, &source, fault).await);
+            return Err(moment::outside(api, &all, &source, fault).await);
         }
         if fault.class == FaultClass::Fatal && fault.code != "neon.exists" {
             return Err(fault);
@@ -123,7 +123,8 @@ async fn prepared(neon: &Neon<'_>, request: &NeonRestoreBranch) -> Result<(Branc
     }
     if let Some(why) = branch.restricted_actions.iter().flatten().find(|action| action.name == "restore") {
         let why = why.reason.as_deref().unwrap_or("no reason is given");
-        return Err(Fault::fatal("neon.restricted", format!("branch `{}` may not be restored: {why}", branch.name)));
+        return Err(Fault::fatal("neon.restricted", format!("branch `{}` may not be restored: {why}", branch.name))
+            .hinted("neon::branch(…).restricted lists what the service forbids; restore into a new branch instead"));
     }
     if let Some(taken) = all.find(&request.preserve)? {
         return Err(Fault::fatal(
@@ -141,13 +142,14 @@ async fn prepared(neon: &Neon<'_>, request: &NeonRestoreBranch) -> Result<(Branc
     };
     let mut body = json!({ "source_branch_id": source, "preserve_under_name": request.preserve });
     match (&request.at, &request.lsn) {
-        (Some(at), _) => body["source_timestamp"] = json!(create::instant(api, at)?),
+        (Some(at), _) => body["source_timestamp"] = json!(moment::instant(api, at)?),
         (None, Some(lsn)) => body["source_lsn"] = json!(lsn),
         (None, None) if source == branch.id => {
             return Err(Fault::fatal(
                 "neon.moment",
-                "a branch put back to its own past needs the point: `at` or `lsn`",
-            ));
+                format!("restoring branch `{}` to its own past needs the point", branch.name),
+            )
+            .hinted("give `at` or `lsn`, or another branch as `from`"));
         }
         (None, None) => {}
     }

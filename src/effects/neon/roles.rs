@@ -48,7 +48,8 @@ async fn database(api: &Api, branch: &str, named: Option<&str>) -> Result<Databa
                 .hinted(format!("it has: {known}"))
         }),
         (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(Fault::fatal("neon.missing", format!("branch {branch} has no database"))),
+        (None, []) => Err(Fault::fatal("neon.missing", format!("branch {branch} has no database"))
+            .hinted("make one there first, in the Console or by SQL")),
         (None, _) => Err(Fault::fatal("neon.which", format!("branch {branch} has several databases: {known}"))
             .hinted("name one: #{ database: \"…\" }")),
     }
@@ -57,7 +58,8 @@ async fn database(api: &Api, branch: &str, named: Option<&str>) -> Result<Databa
 /// A role's name as part of a path. Two names would lead elsewhere.
 fn safe(role: &str) -> Result<&str, Fault> {
     if role.is_empty() || role == "." || role == ".." {
-        return Err(Fault::fatal("neon.role", format!("`{role}` cannot be asked for by the API")));
+        return Err(Fault::fatal("neon.role", format!("no role can be called `{role}` in a request to the API"))
+            .hinted("name the role, as neon::roles lists it"));
     }
     Ok(role)
 }
@@ -156,7 +158,7 @@ pub async fn compare(api: &Api, request: &NeonCompareSchema, all: &Collection) -
     let base = request.base.as_deref().map(|base| all.get(base).map(|it| it.id.clone())).transpose()?;
     let what = format!("comparing the schema of `{}`", request.branch);
     let database = database(api, &branch, request.database.as_deref()).await?;
-    let moment = |text: &Option<String>| text.as_deref().map(|text| super::create::instant(api, text)).transpose();
+    let moment = |text: &Option<String>| text.as_deref().map(|text| super::moment::instant(api, text)).transpose();
     let (at, base_at) = (moment(&request.at)?, moment(&request.base_at)?);
     let query = [
         ("db_name", Some(database.name.as_str())),

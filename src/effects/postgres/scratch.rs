@@ -14,7 +14,7 @@ use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::copying::{PgDropScratch, PgScratch, PgSweep};
 use crate::model::target;
-use crate::model::{digest, unknown};
+use crate::model::unknown;
 
 /// The words performed here.
 pub const WORDS: [&str; 3] = [PgScratch::WORD, PgDropScratch::WORD, PgSweep::WORD];
@@ -165,8 +165,7 @@ fn name(ticket: &Ticket) -> String {
     // The end of the id has its number.
     let id: String = run.chars().map(plain).collect();
     let id = &id[id.len().saturating_sub(LONGEST_ID)..];
-    let unique = digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes());
-    format!("{PREFIX}{id}_{}", &unique[..8])
+    format!("{PREFIX}{id}_{}", ticket.unique())
 }
 
 /// Refuses a server that also has what is to be kept apart from it.

@@ -1,12 +1,13 @@
-//! The stamp on a database that a run made: its comment. Only what carries one is ever dropped.
+//! The stamp on what a run made: the comment of a database or schema, the annotation of a branch, the page of a recovered
+//! server. Only what carries one is ever dropped.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::effects::{Ticket, World};
+use crate::effects::{Past, Ticket, World};
 use crate::model::fault::Fault;
 
-/// Who made a database.
+/// Who made something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Id of the run.
@@ -18,7 +19,7 @@ pub struct Stamp {
     pub host: String,
     /// Who began it.
     pub operator: String,
-    /// When the database was made, by that host's clock.
+    /// When it was made, by that host's clock.
     pub at: DateTime<Utc>,
     /// Whether something was restored into it, or began to be.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -32,7 +33,7 @@ impl Stamp {
     /// The stamp for what this action makes now.
     pub fn new(world: &World, ticket: &Ticket) -> Result<Self, Fault> {
         let run = ticket.run.as_ref().filter(|_| !ticket.origin.stamp.is_empty());
-        let run = run.ok_or_else(|| Fault::fatal("scratch.run", "a database is made by a run only"))?;
+        let run = run.ok_or_else(|| Fault::fatal("scratch.run", "only a run makes what carries its stamp"))?;
         Ok(Self {
             run: run.to_string(),
             stamp: ticket.origin.stamp.clone(),
@@ -52,6 +53,20 @@ impl Stamp {
     /// The comment that it is.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Why what another run made must stay; `None` when that run is over for good.
+    pub fn held(&self, past: &dyn Past) -> Option<String> {
+        if self.keep {
+            return Some(format!("{self}, made it to be kept"));
+        }
+        match past.finished(&self.run, &self.stamp) {
+            Some(true) => None,
+            Some(false) => {
+                Some(format!("{self}, is not finished: `runsheet resume {0}`, or `runsheet abandon {0}`", self.run))
+            }
+            None => Some(format!("made by {self}, which this project does not know")),
+        }
     }
 
     /// Whether the run of this action made it.

@@ -68,18 +68,9 @@ async fn sorted(postgres: &Postgres, session: &Session, own: &str) -> Result<(Le
             kept.push((found.name, "this run made it".to_owned()));
             continue;
         }
-        if stamp.keep {
-            kept.push((found.name, format!("{stamp}, made it to be kept")));
-            continue;
-        }
-        match postgres.world.past.finished(&stamp.run, &stamp.stamp) {
-            Some(true) => leftovers.push((found.name, stamp)),
-            Some(false) => {
-                let why =
-                    format!("{stamp}, is not finished: `runsheet resume {0}`, or `runsheet abandon {0}`", stamp.run);
-                kept.push((found.name, why));
-            }
-            None => kept.push((found.name, format!("made by {stamp}, which this project does not know"))),
+        match stamp.held(&*postgres.world.past) {
+            None => leftovers.push((found.name, stamp)),
+            Some(why) => kept.push((found.name, why)),
         }
     }
     Ok((leftovers, kept))

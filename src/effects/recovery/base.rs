@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::copy::size;
 use super::label::{Label, manifest_end};
 use super::place::broken;
+use crate::effects::files;
 use crate::effects::programs::{VERSIONS, folders};
 use crate::model::fault::Fault;
 use crate::model::target::{History, Target};
@@ -127,7 +127,7 @@ fn read(folder: &Path, history: &History) -> Result<Base, Fault> {
         from,
         stop,
         timeline: label.timeline.unwrap_or(1),
-        bytes: size(folder),
+        bytes: files::size(folder),
         least,
     })
 }

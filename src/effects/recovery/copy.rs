@@ -50,14 +50,3 @@ fn copy_folder(from: &Path, to: &Path, owner: Option<(u32, u32)>, stop: &AtomicB
     }
     Ok(())
 }
-
-/// Bytes of all files below a folder.
-pub fn size(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let bytes = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(about) if about.is_dir() => size(&entry.path()),
-        Ok(about) => about.len(),
-        Err(_) => 0,
-    };
-    entries.map(bytes).sum()
-}

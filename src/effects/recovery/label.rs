@@ -6,7 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::window;
+use crate::model::lsn;
 
 /// How much of the end of a manifest is read: what is asked of it stands there.
 const MANIFEST_END: u64 = 4096;
@@ -29,10 +29,10 @@ impl Label {
     pub fn read(text: &str) -> Option<Self> {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let start = field("START WAL LOCATION:")?;
-        let (lsn, file) = start.split_once(" (file ")?;
-        let stop = field("STOP WAL LOCATION:").and_then(|stop| window::lsn(stop.split(' ').next()?));
+        let (position, file) = start.split_once(" (file ")?;
+        let stop = field("STOP WAL LOCATION:").and_then(|stop| lsn::read(stop.split(' ').next()?));
         Some(Self {
-            start: window::lsn(lsn)?,
+            start: lsn::read(position)?,
             file: file.trim_end_matches(')').to_owned(),
             stop,
             stop_time: field("STOP TIME:").and_then(utc),
@@ -64,5 +64,5 @@ pub fn manifest_end(folder: &Path) -> Option<u64> {
     file.read_to_end(&mut end).ok()?;
     let text = String::from_utf8_lossy(&end).into_owned();
     let (_, stop) = text.rsplit_once("\"End-LSN\": \"")?;
-    window::lsn(stop.split('"').next()?)
+    lsn::read(stop.split('"').next()?)
 }

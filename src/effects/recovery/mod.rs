@@ -6,6 +6,7 @@
 
 mod base;
 mod copy;
+mod known;
 mod label;
 pub mod place;
 mod recover;
@@ -14,7 +15,7 @@ mod server;
 mod staging;
 mod window;
 
-pub use recover::Reach;
+pub use known::Reach;
 
 use super::postgres::Postgres;
 use super::{Done, Doubt, Ledger, Resolution, Ticket, World};
@@ -49,9 +50,6 @@ pub struct Recovering<'a> {
 }
 
 /// Performs one of [`WORDS`] once.
-///
-/// Faults: `recover.none`, `recover.base`, `recover.before`, `recover.future`, `recover.beyond`, `recover.space`,
-/// `recover.other-system`, `recover.not-ours`, `recover.failed`, `staging.exists`, `staging.not-ours`.
 pub async fn perform(
     recovering: &Recovering<'_>,
     action: &Action,
@@ -98,7 +96,7 @@ pub async fn preview(recovering: &Recovering<'_>, action: &Action) -> Result<Pre
             shown = Previewed { level: Level::Read, value: Some(done.value), ..shown };
         }
         PgRecover::WORD => {
-            shown.notes = recover::foresee(recovering, &PgRecover::of(action)?).await?;
+            shown.notes = known::foresee(recovering, &PgRecover::of(action)?).await?;
             shown.level = Level::Prepared;
         }
         PgSweepRecovered::WORD => {

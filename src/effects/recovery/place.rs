@@ -187,17 +187,16 @@ fn sorted(world: &World, request: &PgSweepRecovered, own: &str) -> Result<Sorted
     for name in names {
         let Some(entry) = find(world, &name)? else { continue };
         let ours = !own.is_empty() && entry.stamp.stamp == own;
-        if ours == request.own && (ours || world.past.finished(&entry.stamp.run, &entry.stamp.stamp) == Some(true)) {
-            leftovers.push(entry);
-            continue;
-        }
-        let why = match world.past.finished(&entry.stamp.run, &entry.stamp.stamp) {
-            _ if ours => "this run made it".to_owned(),
-            _ if request.own => format!("made by {}", entry.stamp),
-            Some(_) => format!("{}, is not finished", entry.stamp),
-            None => format!("made by {}, which this project does not know", entry.stamp),
+        let why = match (ours, request.own) {
+            (true, true) => None,
+            (true, false) => Some("this run made it".to_owned()),
+            (false, true) => Some(format!("made by {}", entry.stamp)),
+            (false, false) => entry.stamp.held(&*world.past),
         };
-        kept.push((entry.target_name(), why));
+        match why {
+            None => leftovers.push(entry),
+            Some(why) => kept.push((entry.target_name(), why)),
+        }
     }
     Ok((leftovers, kept))
 }

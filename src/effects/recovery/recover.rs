@@ -1,29 +1,27 @@
 //! `pg::recover`: a server of the run's own, recovered to an earlier moment, standing still there, to be read only.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::Child;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::base::{self, Base};
+use super::Recovering;
+use super::base::Base;
 use super::copy;
+use super::known::{Known, extend, know};
 use super::place::{self, Entry, PREFIX, broken};
 use super::server::{self, LOOK, Plan};
-use super::window::{self, Live};
-use super::{Recovering, server::free_port};
+use super::window;
+use crate::effects::loopback::free_port;
 use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::stamp::Stamp;
 use crate::effects::{Done, Ledger, Resolution, Ticket, files};
 use crate::model::fault::{Fault, FaultClass};
-use crate::model::figures::size;
 use crate::model::request::Request;
-use crate::model::request::recovery::{Moment, PgRecover};
-use crate::model::target::History;
+use crate::model::request::recovery::PgRecover;
 use crate::model::{Value, digest};
 
 /// Lines of a server's log that a fault carries.
@@ -34,30 +32,6 @@ const PAUSED: &str = "pausing at the end of recovery";
 
 /// How often another port is taken when somebody was quicker.
 const PORTS: usize = 5;
-
-/// Up to when each target's archive is known to be complete: one look back costs the live server one segment, seventeen
-/// need not cost it seventeen.
-#[derive(Default)]
-pub struct Reach(Mutex<BTreeMap<String, DateTime<Utc>>>);
-
-impl Reach {
-    fn of(&self, target: &str) -> Option<DateTime<Utc>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(target).copied()
-    }
-
-    fn note(&self, target: &str, until: DateTime<Utc>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target.to_owned(), until);
-    }
-}
-
-/// Everything that is known before anything is made.
-struct Known {
-    history: History,
-    base: Base,
-    live: Option<Live>,
-    /// Where the folder of the server will lie.
-    place: PathBuf,
-}
 
 /// Makes the server. What of it is there when this fails, is removed before the fault is told.
 pub async fn perform(
@@ -108,87 +82,9 @@ pub async fn resolve(recovering: &Recovering<'_>, ticket: &Ticket) -> Result<Res
     Ok(Resolution::NotDone)
 }
 
-/// What would be done, and whether it can be.
-pub async fn foresee(recovering: &Recovering<'_>, request: &PgRecover) -> Result<Vec<String>, Fault> {
-    let known = know(recovering, request, "runsheet preview").await?;
-    Ok(vec![format!(
-        "would copy {} of {} to {} and recover it there to {}",
-        size(known.base.bytes),
-        known.base.folder.display(),
-        known.place.display(),
-        request.moment
-    )])
-}
-
 /// The name of what this action makes: known before it is made, and again after a crash.
 fn name(ticket: &Ticket) -> String {
-    let unique = digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes());
-    format!("{PREFIX}{}", &unique[..8])
-}
-
-async fn know(recovering: &Recovering<'_>, request: &PgRecover, application: &str) -> Result<Known, Fault> {
-    let target = recovering.postgres.target(&request.target).await?;
-    let history = base::history(&target)?.clone();
-    let bases = window::bases(history.clone()).await?;
-    let live = window::look(recovering, &request.target, application).await?;
-    if let Some(live) = &live {
-        window::require_of(&bases, &live.session)?;
-    }
-    if let Moment::At(time) = &request.moment {
-        let time = DateTime::parse_from_rfc3339(time)
-            .map_err(|_| Fault::fatal("recover.time", format!("`{time}` is no time with its zone")))?;
-        let now = live.as_ref().map_or_else(|| recovering.world.clock.now(), |live| live.now);
-        if time > now {
-            let from = bases.first().map(|base| window::shown(base.from)).unwrap_or_default();
-            let now = window::shown(now);
-            return Err(Fault::fatal(
-                "recover.future",
-                format!("{} is in the future: it is {now} now", request.moment),
-            )
-            .hinted(format!("moments from {from} to {now} can be recovered")));
-        }
-    }
-    let base = window::choose(&bases, &request.moment)?.clone();
-    let place = match &history.folder {
-        Some(folder) => folder.clone(),
-        // The server's user cannot enter a folder that is closed to all but root.
-        None if base.owner.is_some() => PathBuf::from("/var/tmp"),
-        None => recovering.world.state.join("recovered"),
-    };
-    let room =
-        place.ancestors().find(|path| path.exists()).map_or_else(|| PathBuf::from("/"), std::path::Path::to_owned);
-    let free = rustix::fs::statvfs(&room).map_err(|error| broken(&room, &error.into()))?;
-    let free = free.f_bavail.saturating_mul(free.f_frsize);
-    if free < base.bytes + base.bytes / 10 {
-        let message = format!(
-            "{} has {} free, and the base backup {} is {}",
-            room.display(),
-            size(free),
-            base.folder.display(),
-            size(base.bytes)
-        );
-        return Err(Fault::fatal("recover.space", message)
-            .hinted("make room, or name a roomier place as `folder` of the target's recovery table"));
-    }
-    Ok(Known { history, base, live, place })
-}
-
-/// Sees to it that the archive goes past the moment.
-async fn extend(recovering: &Recovering<'_>, request: &PgRecover, live: &Live) -> Result<(), Fault> {
-    let reached = recovering.reach.of(&request.target);
-    let enough = match &request.moment {
-        Moment::At(time) => {
-            DateTime::parse_from_rfc3339(time).is_ok_and(|time| reached.is_some_and(|reached| reached > time))
-        }
-        // Where these lie in time nobody says: once in a process is all that is sure to help.
-        Moment::Lsn(_) | Moment::Name(_) => reached.is_some(),
-    };
-    if enough || !live.switches {
-        return Ok(());
-    }
-    let until = window::extend(live).await?;
-    recovering.reach.note(&request.target, until);
-    Ok(())
+    format!("{PREFIX}{}", ticket.unique())
 }
 
 async fn make(

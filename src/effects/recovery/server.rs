@@ -5,7 +5,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -211,12 +210,4 @@ fn signal(entry: &Entry, pid: i32, signal: Signal) {
     if serves(entry, pid) {
         let _ = pidfd_send_signal(handle, signal);
     }
-}
-
-/// A port on loopback that nobody listens on.
-pub fn free_port() -> Result<u16, Fault> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener
-        .map(|address| address.port())
-        .map_err(|error| Fault::retryable("recover.failed", format!("there is no free port: {error}")))
 }

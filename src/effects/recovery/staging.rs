@@ -10,7 +10,6 @@ use crate::effects::postgres::stamp::Stamp;
 use crate::effects::postgres::{application_name, backend, quote, resolve as asking};
 use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket};
 use crate::model::action::Action;
-use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::request::Request;
 use crate::model::request::recovery::{PgDropStaging, PgStaging};
@@ -65,7 +64,7 @@ pub async fn drop(
     let mut names: Vec<String> = Vec::new();
     for row in &rows {
         let Some(stamp) = Stamp::read(column(row, 1)?) else { continue };
-        if stamp.is_of(ticket) || recovering.world.past.finished(&stamp.run, &stamp.stamp) == Some(true) {
+        if stamp.is_of(ticket) || stamp.held(&*recovering.world.past).is_none() {
             names.push(column(row, 0)?);
         }
     }
@@ -122,6 +121,5 @@ async fn stamp_of(session: &Session, name: &str) -> Result<Option<Option<Stamp>>
 
 /// The name of what this action makes: known before it is made, and again after a crash.
 fn name(ticket: &Ticket) -> String {
-    let unique = digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes());
-    format!("{PREFIX}{}", &unique[..8])
+    format!("{PREFIX}{}", ticket.unique())
 }

@@ -11,6 +11,7 @@ use super::{Recovering, server};
 use crate::effects::Done;
 use crate::effects::postgres::connect::{Session, column};
 use crate::model::fault::{Fault, FaultClass};
+use crate::model::lsn;
 use crate::model::request::recovery::{Moment, PgRecoveryWindow};
 
 /// How long the archive may take for the segment that was ended just now.
@@ -119,7 +120,7 @@ pub fn require_of(bases: &[Base], session: &Session) -> Result<(), Fault> {
 pub fn choose<'a>(bases: &'a [Base], moment: &Moment) -> Result<&'a Base, Fault> {
     let before = |base: &&Base| match moment {
         Moment::At(time) => DateTime::parse_from_rfc3339(time).is_ok_and(|time| base.from <= time),
-        Moment::Lsn(text) => lsn(text).is_some_and(|lsn| base.stop <= lsn),
+        Moment::Lsn(text) => lsn::read(text).is_some_and(|lsn| base.stop <= lsn),
         Moment::Name(_) => true,
     };
     let found = match moment {
@@ -129,7 +130,7 @@ pub fn choose<'a>(bases: &'a [Base], moment: &Moment) -> Result<&'a Base, Fault>
     };
     found.ok_or_else(|| {
         let first = bases.first().map(|base| match moment {
-            Moment::Lsn(_) => lsn_text(base.stop),
+            Moment::Lsn(_) => lsn::text(base.stop),
             _ => shown(base.from),
         });
         let first = first.unwrap_or_default();
@@ -173,18 +174,6 @@ pub async fn extend(live: &Live) -> Result<DateTime<Utc>, Fault> {
         }
         tokio::time::sleep(server::LOOK).await;
     }
-}
-
-/// A position of the WAL, such as `0/3000060`.
-pub fn lsn(text: &str) -> Option<u64> {
-    let (high, low) = text.split_once('/')?;
-    let number = |part: &str| u64::from_str_radix(part, 16).ok().filter(|part| *part <= u64::from(u32::MAX));
-    Some(number(high)? << 32 | number(low)?)
-}
-
-/// The same as text.
-pub fn lsn_text(lsn: u64) -> String {
-    format!("{:X}/{:X}", lsn >> 32, lsn & u64::from(u32::MAX))
 }
 
 /// A time as every word answers it.

@@ -3,10 +3,10 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::branches::{expire, name_is_free, protection_is_free, within_limits};
 use super::call::{Answer, Call, Reply, ok, text, time};
 use super::operations::{self, Task};
 use super::refusal::Refusal;
+use super::rules::{expire, name_is_free, protection_is_free, within_limits};
 use super::state::{Deleted, Project, State};
 use super::view;
 use super::work::Work;

@@ -45,6 +45,7 @@ mod rate;
 mod refusal;
 mod restore;
 mod roles;
+mod rules;
 mod schema;
 mod seeding;
 mod serve;

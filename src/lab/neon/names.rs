@@ -50,15 +50,3 @@ pub fn secret(clock: &dyn Clock, prefix: &str) -> String {
 fn words(bytes: &[u8; 6]) -> String {
     format!("{}-{}", ADJECTIVES[usize::from(bytes[0] % 16)], NOUNS[usize::from(bytes[1] % 16)])
 }
-
-/// A position in the log as PostgreSQL writes it.
-pub fn lsn(lsn: u64) -> String {
-    format!("{:X}/{:X}", lsn >> 32, lsn & 0xffff_ffff)
-}
-
-/// Reads a position in the log.
-pub fn parse_lsn(text: &str) -> Option<u64> {
-    let (high, low) = text.split_once('/')?;
-    let part = |text: &str| u32::from_str_radix(text, 16).ok().map(u64::from);
-    Some(part(high)? << 32 | part(low)?)
-}

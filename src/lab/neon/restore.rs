@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::backing::At;
-use super::branches::{inherit, name_is_free, point, within_limits};
 use super::call::{Answer, Call, ok, text};
 use super::names;
 use super::operations::{self, Task};
 use super::points;
 use super::refusal::Refusal;
+use super::rules::{inherit, name_is_free, point, within_limits};
 use super::state::Branch;
 use super::view;
 use super::work::Work;

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::backing::At;
 use super::call::{Answer, Call, ok, read_time};
-use super::names;
 use super::points;
 use super::refusal::Refusal;
 use super::state::{Project, State};
+use crate::model::lsn;
 
 /// `GET …/branches/{branch}/schema`.
 pub async fn schema(call: Call) -> Answer {
@@ -38,7 +38,7 @@ fn database(call: &Call) -> Result<&str, Refusal> {
 fn point(call: &Call, lsn: &str, timestamp: &str) -> Result<At, Refusal> {
     match (call.asked(lsn), call.asked(timestamp)) {
         (Some(text), _) => {
-            names::parse_lsn(text).map(At::Lsn).ok_or_else(|| Refusal::new(400, format!("{lsn} is no LSN: {text:?}")))
+            lsn::read(text).map(At::Lsn).ok_or_else(|| Refusal::new(400, format!("{lsn} is no LSN: {text:?}")))
         }
         (None, Some(text)) => read_time(timestamp, text).map(At::Time),
         (None, None) => Ok(At::Head),

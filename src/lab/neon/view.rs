@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::names::{self, DOMAIN};
+use super::names::DOMAIN;
 use super::state::{Branch, Database, Endpoint, Project, Role, State};
+use crate::model::lsn;
 
 /// A branch.
 pub fn branch(project: &Project, state: &State, branch: &Branch) -> Value {
@@ -24,7 +25,7 @@ pub fn branch(project: &Project, state: &State, branch: &Branch) -> Value {
     let times = times.into_iter().filter_map(|(name, time)| Some((name, text(time?).into())));
     let others = [
         ("parent_id", branch.parent.clone().map(Value::from)),
-        ("parent_lsn", branch.parent_lsn.map(|lsn| names::lsn(lsn).into())),
+        ("parent_lsn", branch.parent_lsn.map(|lsn| lsn::text(lsn).into())),
         ("pending_state", branch.pending.clone().map(Value::from)),
         ("ttl_interval_seconds", branch.ttl.map(Value::from)),
     ];

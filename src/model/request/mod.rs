@@ -193,6 +193,17 @@ impl Request for ReadClock {
     const WORD: &'static str = "time::read";
 }
 
+/// `time::told`: a time as people in several places read it. Answers text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimeTold {
+    /// RFC 3339.
+    pub at: String,
+}
+
+impl Request for TimeTold {
+    const WORD: &'static str = "time::told";
+}
+
 /// `random::password(n)`: a secret that the run makes. Answers its handle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RandomPassword {

@@ -119,14 +119,3 @@ pub struct PgCopyRows {
 impl Request for PgCopyRows {
     const WORD: &'static str = "pg::copy_rows";
 }
-
-/// `time::told`: a time as people in several places read it. Answers text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TimeTold {
-    /// RFC 3339.
-    pub at: String,
-}
-
-impl Request for TimeTold {
-    const WORD: &'static str = "time::told";
-}

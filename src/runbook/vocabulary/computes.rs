@@ -11,6 +11,7 @@ use crate::model::request::neon::{
 };
 
 const ENDPOINT: super::Param = param("id", "id of the compute: ep-…");
+const NO_COMPUTE: (&str, &str) = ("neon.missing", "there is no such compute, or the key may not see it");
 
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
@@ -32,7 +33,7 @@ pub(crate) const WORDS: &[Entry] = &[
             signature: "neon::start_endpoint(id) -> endpoint",
             summary: "Starts a compute and waits until it is active. One that is active already is left alone.",
             params: &[ENDPOINT],
-            errors: &[("neon.disabled", "it is disabled, so it cannot start")],
+            errors: &[CONFIG, NO_COMPUTE, ("neon.disabled", "it is disabled, so it cannot start")],
             example: "neon::start_endpoint(\"ep-blue-lake-a1b2c3d4\");",
         },
         least: 1,
@@ -45,7 +46,7 @@ pub(crate) const WORDS: &[Entry] = &[
             signature: "neon::suspend_endpoint(id) -> endpoint",
             summary: "Puts a compute to sleep, which cuts off its connections. The next connection wakes it again; neon::disable_endpoint keeps it asleep.",
             params: &[ENDPOINT],
-            errors: &[MISSING],
+            errors: &[CONFIG, NO_COMPUTE],
             example: "neon::suspend_endpoint(\"ep-blue-lake-a1b2c3d4\");",
         },
         least: 1,
@@ -58,7 +59,7 @@ pub(crate) const WORDS: &[Entry] = &[
             signature: "neon::disable_endpoint(id, disabled) -> endpoint",
             summary: "Keeps a compute from starting, connections and wake-ups included, or lets it start again.",
             params: &[ENDPOINT, param("disabled", "true to keep it from starting, false to let it")],
-            errors: &[MISSING],
+            errors: &[CONFIG, NO_COMPUTE],
             example: "neon::disable_endpoint(\"ep-blue-lake-a1b2c3d4\", true);",
         },
         least: 2,

@@ -26,7 +26,7 @@ mod recovery;
 mod sql;
 mod table;
 mod time;
-mod told;
+mod upkeep;
 mod values;
 
 pub(crate) use call::Call;
@@ -90,9 +90,9 @@ static FAMILIES: [&[Entry]; 21] = [
     github::WORDS,
     neon::WORDS,
     branching::WORDS,
+    upkeep::WORDS,
     computes::WORDS,
     needed::WORDS,
-    told::WORDS,
 ];
 
 /// Every word, in the order of the reference.

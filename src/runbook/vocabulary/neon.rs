@@ -1,6 +1,6 @@
 //! `neon::…` that reads: the project, its branches, and what they are used by.
 
-use super::call::{Answer, Error, title};
+use super::call::{Answer, Error, Options, title};
 use super::{Call, Entry, Param, Word, param};
 use crate::model::Value;
 use crate::model::action::{Action, Resource};
@@ -17,6 +17,9 @@ pub(super) const BRANCHES: &str = "neon/branches";
 pub(super) const CONFIG: (&str, &str) = ("neon.config", "`[neon]` is missing in runsheet.toml, or cannot be used");
 pub(super) const KEY: (&str, &str) = ("neon.key", "the API refuses the key; `neon.denied` when it lacks a right");
 pub(super) const MISSING: (&str, &str) = ("neon.missing", "there is no such branch, or the key may not see it");
+
+pub(super) const WINDOW: (&str, &str) = ("neon.window", "the moment cannot be reached; the hint says what can");
+pub(super) const TIME: (&str, &str) = ("neon.time", "a time has no zone, or is none");
 
 pub(super) const BRANCH: Param = param("branch", "id or exact name of a branch, or its map; also BASE:br-…");
 
@@ -114,7 +117,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 param("#{at}", "the branch as it was then, RFC 3339 with zone"),
                 param("#{base_at}", "the other one as it was then"),
             ],
-            errors: &[CONFIG, MISSING, ("neon.which", "there are several databases, and none is named")],
+            errors: &[CONFIG, MISSING, TIME, ("neon.which", "there are several databases, and none is named")],
             example: "check::that(\"schema unchanged\", neon::compare_schema(\"preview/pr-7\") == \"\", \"\");",
         },
         least: 1,
@@ -131,6 +134,14 @@ pub(super) fn named(call: &Call<'_>, index: usize) -> Result<String, Error> {
             None => Err(call.misuse("the map has no `id`, so it is no branch")),
         },
         _ => call.text(index),
+    }
+}
+
+/// Either of two options, not both.
+pub(super) fn one_of(call: &Call<'_>, options: &Options<'_, '_>, one: &str, other: &str) -> Result<(), Error> {
+    match options.text(one)?.is_some() && options.text(other)?.is_some() {
+        true => Err(call.misuse(format!("`{one}` and `{other}` exclude each other"))),
+        false => Ok(()),
     }
 }
 

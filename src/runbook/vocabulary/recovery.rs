@@ -55,6 +55,8 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("recover.future", "the moment has not come yet"),
                 ("recover.beyond", "the archive ends before the moment"),
                 ("recover.space", "the disk has no room for a copy"),
+                ("recover.archive", "the live server does not get its current segment into the archive"),
+                ("recover.programs", "there is no PostgreSQL server of the backup's version here"),
                 ("recover.failed", "the server ended for another reason, with the last lines it said"),
             ],
             example: "step(\"copy\", || pg::recover(params.source, #{ at: params.at })).cleanup(|made| pg::drop_recovered(made));",

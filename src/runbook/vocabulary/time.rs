@@ -1,4 +1,4 @@
-//! `time::…`: how old things are. The clock is read through the door; the rest only computes.
+//! `time::…`: how old things are, and when they were. The clock is read through the door; the rest only computes.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -6,7 +6,7 @@ use super::call::{Answer, Error};
 use super::{Call, Entry, Word, param};
 use crate::model::action::{Action, Resource};
 use crate::model::figures;
-use crate::model::request::{ReadClock, Request};
+use crate::model::request::{ReadClock, Request, TimeTold};
 use crate::runbook::unknown::Unknown;
 
 pub(crate) const WORDS: &[Entry] = &[
@@ -62,6 +62,19 @@ pub(crate) const WORDS: &[Entry] = &[
         most: 1,
         run: span,
     },
+    Entry {
+        word: Word {
+            name: "time::told",
+            signature: "time::told(text) -> text",
+            summary: "A moment for people: in UTC, by this host's clock, and how long ago. Recorded: a resume answers the same.",
+            params: &[param("text", "RFC 3339, such as 2026-11-21T10:00:00Z")],
+            errors: &[],
+            example: "flow::approve(`Restore to ${time::told(params.at)}?`);",
+        },
+        least: 1,
+        most: 1,
+        run: told,
+    },
 ];
 
 fn read(call: &Call<'_>) -> Answer {
@@ -105,4 +118,15 @@ fn span(call: &Call<'_>) -> Answer {
         Ok(number) => Ok(figures::duration(number).into()),
         Err(later) => Ok(rhai::Dynamic::from(later)),
     }
+}
+
+fn told(call: &Call<'_>) -> Answer {
+    if let Some(later) = call.unknown(0) {
+        return Ok(rhai::Dynamic::from(later));
+    }
+    let at = moment(call, &call.text(0)?)?.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    // A plan is held to titles, and the time may be that of the plan itself.
+    let shown = "a time for people";
+    let reads = vec![Resource::new("clock")];
+    call.give(&call.perform(Action::read(TimeTold::WORD, &TimeTold { at }, shown, reads))?)
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
-use super::server::free_port;
 use super::template::SUPERUSER;
 use super::{Ground, copy};
+use crate::effects::loopback::free_port;
 use crate::effects::programs;
 use crate::lab::failed;
 use crate::model::fault::Fault;

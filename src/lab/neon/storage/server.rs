@@ -1,6 +1,5 @@
 //! A server on a data folder, as a child of this process.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
 use super::Ground;
+use crate::effects::loopback::free_port;
 use crate::lab::failed;
 use crate::model::fault::Fault;
 
@@ -126,10 +126,4 @@ fn spawn(ground: &Ground, data: &Path, log: &Path, port: u16, settings: &[String
     }
     command.stderr(Stdio::null());
     tokio::process::Command::from(command).spawn().map_err(|error| failed("a server cannot be started", &error))
-}
-
-/// A port of loopback on which nobody listens.
-pub fn free_port() -> Result<u16, Fault> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| failed("there is no free port", &error))
 }
