@@ -97,6 +97,7 @@ pub fn unreadable(status: u16, what: &str, id: &str) -> Fault {
 /// The fault of an answer that lacks what it must have.
 pub fn lacking(what: &str, part: &str) -> Fault {
     Fault::fatal("neon.answer", format!("{what}: the API's answer has no usable `{part}`"))
+        .hinted("is `neon.api_base` the address of the API?")
 }
 
 fn trace(status: u16, id: &str) -> String {
