@@ -12,7 +12,9 @@ use crate::support::wait_until;
 #[test]
 fn a_branch_that_another_run_made_is_no_target_of_this_one() {
     let bench = Bench::real(json!({}));
-    bench.ours.runbook("make", "step(\"make\", || neon::create_branch(#{ of: params.app, name: \"theirs\", keep: true }));");
+    bench
+        .ours
+        .runbook("make", "step(\"make\", || neon::create_branch(#{ of: params.app, name: \"theirs\", keep: true }));");
     bench.ours.run(&["run", "make"]).with_code(0);
     let state = bench.theirs.state();
     let made = state["branches"].as_array().unwrap().iter().find(|it| it["name"] == "theirs").unwrap()["id"].clone();
@@ -45,7 +47,10 @@ step("second", || neon::create_branch(#{ name: "copy", compute: false }));
 fn a_preserve_name_that_a_stranger_took_is_not_taken_for_a_restore() {
     let bench = Bench::paper(json!({ "knobs": { "operation_ms": 1 } }));
     bench.theirs.seed(&json!([{ "name": "staging" }]));
-    bench.runbook("reset", "step(\"reset\", || neon::restore_branch(\"staging\", #{ from: \"main\", preserve: \"before\" }));");
+    bench.runbook(
+        "reset",
+        "step(\"reset\", || neon::restore_branch(\"staging\", #{ from: \"main\", preserve: \"before\" }));",
+    );
     let staging = |state: &Value, name: &str| {
         let all = state["branches"].as_array().unwrap().clone();
         all.into_iter().find(|it| it["name"] == name && it["deleted"] == false).unwrap_or_default()
@@ -65,7 +70,11 @@ fn a_preserve_name_that_a_stranger_took_is_not_taken_for_a_restore() {
         if !bench.ours.run(&["status", "--json"]).json()["unfinished"][0].is_null() {
             let said = bench.ours.run(&["resume"]);
             let after = staging(&bench.theirs.state(), "staging")["last_reset_at"].clone();
-            assert!(said.code != 0 || !stranger || after != before, "after:{write}: nothing was put back\n{}", said.err);
+            assert!(
+                said.code != 0 || !stranger || after != before,
+                "after:{write}: nothing was put back\n{}",
+                said.err
+            );
             if said.code == 6 {
                 doubted += 1;
                 assert!(said.err.contains("somebody may have given that name to another"), "{}", said.err);
@@ -98,7 +107,11 @@ step("purge", || {
         let run = scope.spawn(|| bench.ours.run(&["run", "purge"]));
         wait_until("it was asked to delete it", || {
             let asked = bench.theirs.state()["counts"].clone();
-            asked.as_object().unwrap().iter().any(|(route, count)| route.starts_with("DELETE ") && count.as_u64() > Some(0))
+            asked
+                .as_object()
+                .unwrap()
+                .iter()
+                .any(|(route, count)| route.starts_with("DELETE ") && count.as_u64() > Some(0))
         });
         bench.theirs.alter("victim", &json!({ "protected": true }));
         bench.theirs.knobs(&json!({ "manual": false }));
@@ -151,5 +164,33 @@ step("names", || {
     for said in said {
         let shown = format!("{}{}", said.out, said.err);
         assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{shown:?}");
+    }
+}
+
+#[test]
+fn nothing_is_gone_because_a_proxy_or_a_project_out_of_sight_says_404() {
+    let bench = Bench::paper(json!({}));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let page = "<html>404</html>";
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let head = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", page.len());
+            let _ = stream.write_all(format!("{head}{page}").as_bytes());
+        }
+    });
+    bench.runbook("drop", "step(\"drop\", || neon::drop_branch(\"br-cold-moon-a1b2c3d4\"));");
+    bench.ours.run(&["run", "drop"]).with_code(0);
+    let (base, key, id) = (&bench.theirs.base, &bench.theirs.key, &bench.theirs.id);
+    let elsewhere = format!("http://127.0.0.1:{port}");
+    for (base, project, why) in
+        [(&elsewhere, id.as_str(), "is no JSON"), (base, "not-our-project-1", "project not found")]
+    {
+        let text = format!("[neon]\napi_base = \"{base}\"\napi_key = \"{key}\"\nproject = \"{project}\"\n");
+        bench.ours.file("runsheet.toml", &text);
+        bench.ours.run(&["run", "drop"]).with_code(1).saying(why);
+        bench.ours.run(&["abandon", "--why", "tried"]).with_code(0);
     }
 }
