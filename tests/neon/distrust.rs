@@ -194,3 +194,10 @@ fn nothing_is_gone_because_a_proxy_or_a_project_out_of_sight_says_404() {
         bench.ours.run(&["abandon", "--why", "tried"]).with_code(0);
     }
 }
+
+#[test]
+fn a_name_is_no_id_of_what_a_run_made() {
+    let bench = Bench::paper(json!({}));
+    bench.runbook("drop", "step(\"drop\", || neon::drop_branch(\"main\"));");
+    bench.ours.run(&["run", "drop"]).with_code(1).saying("`main` is no id of a branch");
+}
