@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{Api, CHANGES, path};
+use super::met::met;
 use super::wire::{self, Branch};
 use super::{Neon, operations};
 use crate::effects::postgres::stamp::Stamp;
@@ -42,8 +43,14 @@ pub async fn delete(api: &Api, id: &str, what: &str) -> Result<Deleted, Fault> {
 /// Follows what a deletion was answered until the branch is gone.
 pub async fn followed(api: &Api, id: &str, answer: Result<Value, Fault>, what: &str) -> Result<Deleted, Fault> {
     let answer = match answer {
-        Ok(Value::Null) => return Ok(Deleted::default()),
-        Err(fault) if fault.code == "neon.missing" => return Ok(Deleted::default()),
+        Ok(Value::Null) => {
+            met("deleting a branch that is gone", "204");
+            return Ok(Deleted::default());
+        }
+        Err(fault) if fault.code == "neon.missing" => {
+            met("deleting a branch that is gone", "404");
+            return Ok(Deleted::default());
+        }
         other => other?,
     };
     operations::finish(api, &answer, what).await?;
