@@ -42,7 +42,12 @@ impl Collection {
                 ("cursor", cursor.as_deref()),
             ];
             let answer = api.get(&with(path(&["branches"]), &query), what).await?;
-            let page: Vec<Branch> = wire::list(&answer, "branches", what)?;
+            // A project has at least its default branch: an answer without any is another service's, and must not
+            // pass for an empty project.
+            let page: Vec<Branch> = wire::part(&answer, "branches", what)?;
+            if page.is_empty() && seen.is_empty() {
+                return Err(super::faults::lacking(what, "branches"));
+            }
             let before = seen.len();
             for branch in page {
                 if branch.id.is_empty() {
@@ -121,6 +126,11 @@ impl Collection {
         stamp(self.annotations.get(id)?)
     }
 
+    /// Whether another action of the same run made it. One that does not say which was made by any.
+    pub fn made_by_another(&self, id: &str, action: &str) -> bool {
+        self.annotations.get(id).and_then(|it| it.get(ACTION)?.as_str()).is_some_and(|made| made != action)
+    }
+
     /// What scripts get of a branch: no more than decisions are made of, so that a thousand of them stay small.
     pub fn map(&self, branch: &Branch) -> Value {
         let used = self
@@ -177,6 +187,9 @@ fn stamp(annotation: &Map<String, Value>) -> Option<Stamp> {
     })
 }
 
+/// Key of an annotation that tells which action of its run made the branch.
+pub const ACTION: &str = "action";
+
 /// The annotation that a stamp is.
 pub fn annotation(stamp: &Stamp) -> Map<String, Value> {
     let mut map = Map::new();
@@ -198,6 +211,9 @@ pub async fn by_id(api: &Api, id: &str, what: &str) -> Result<Option<(Branch, Op
         other => other?,
     };
     let branch: Branch = wire::part(&answer, "branch", what)?;
+    if branch.id != id {
+        return Err(super::faults::lacking(what, "branch"));
+    }
     // One that was deleted and can be had back is gone all the same.
     if branch.recovery.as_ref().is_some_and(|it| it.deleted_at.is_some()) {
         return Ok(None);

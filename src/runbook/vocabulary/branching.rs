@@ -11,6 +11,7 @@ use crate::model::Value;
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
 use crate::model::request::neon::{NeonCreateBranch, NeonDropBranch, NeonSweep};
+use crate::model::target;
 use crate::model::unknown;
 
 const LIMIT: (&str, &str) = ("neon.limit", "the project has as many branches as it may have");
@@ -124,7 +125,15 @@ fn made(call: &Call<'_>) -> Result<Option<String>, Error> {
             Some(Value::String(name)) => Ok(Some(name.clone())),
             _ => Err(call.misuse("the map has no `id`, so it is no branch")),
         },
-        _ => call.text(0).map(Some),
+        _ => {
+            let text = call.text(0)?;
+            // A name would be looked for among the ids, not be found, and so pass for gone.
+            let is_id = text.starts_with("br-") || target::made_branch(&text).is_some();
+            if is_id || unknown::first(&text).is_some() {
+                return Ok(Some(text));
+            }
+            Err(call.misuse(format!("`{text}` is no id of a branch: give what neon::create_branch answered")))
+        }
     }
 }
 

@@ -116,7 +116,10 @@ pub(crate) const WORDS: &[Entry] = &[
 fn delete_branch(call: &Call<'_>) -> Answer {
     let given = call.value(0)?;
     let branch = match &given {
-        Value::Object(map) if map.get("id").is_some_and(Value::is_string) => {
+        // Without these it could be another by now.
+        Value::Object(map)
+            if ["id", "name", "created_at"].iter().all(|key| map.get(*key).is_some_and(Value::is_string)) =>
+        {
             let mut pinned = json!({ "id": map["id"], "parent": map.get("parent") });
             for key in ["name", "created_at", "updated_at"] {
                 if let Some(value) = map.get(key).filter(|value| !value.is_null()) {
