@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::http::{Api, path, with};
+use super::endpoints;
 use super::wire::{self, Branch, Endpoint};
 use crate::effects::Ticket;
 use crate::effects::postgres::stamp::Stamp;
@@ -18,6 +20,22 @@ const PAGE: &str = "1000";
 /// How long a branch that was just made may be unknown to a read, and how long it may take to be ready.
 const UNKNOWN_YET: Duration = Duration::from_secs(20);
 const READY: Duration = Duration::from_secs(600);
+
+/// One page of the list.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Page {
+    branches: Option<Vec<Branch>>,
+    annotations: Option<BTreeMap<String, Value>>,
+    pagination: Option<Pagination>,
+}
+
+/// Where the next page begins.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Pagination {
+    next: Option<String>,
+}
 
 /// All branches of the project, with their annotations and computes.
 pub struct Collection {
@@ -40,10 +58,10 @@ impl Collection {
                 ("sort_order", Some("asc")),
                 ("cursor", cursor.as_deref()),
             ];
-            let answer = api.get(&with(path(&["branches"]), &query), what).await?;
-            let page: Vec<Branch> = wire::list(&answer, "branches", what)?;
+            let answer: Option<Page> = api.get_as(&with(path(&["branches"]), &query), what).await?;
+            let page = answer.unwrap_or_default();
             let before = seen.len();
-            for branch in page {
+            for branch in page.branches.unwrap_or_default() {
                 if branch.id.is_empty() {
                     return Err(super::faults::lacking(what, "branches"));
                 }
@@ -52,17 +70,16 @@ impl Collection {
                     branches.push(branch);
                 }
             }
-            for (id, annotation) in answer["annotations"].as_object().into_iter().flatten() {
-                annotations.insert(id.clone(), values(annotation));
+            for (id, annotation) in page.annotations.unwrap_or_default() {
+                annotations.insert(id, values(&annotation));
             }
-            let next = answer["pagination"]["next"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+            let next = page.pagination.and_then(|it| it.next).filter(|next| !next.is_empty());
             if next.is_none() || next == cursor || seen.len() == before {
                 break;
             }
             cursor = next;
         }
-        let answer = api.get(&path(&["endpoints"]), "listing endpoints").await?;
-        let endpoints = wire::list(&answer, "endpoints", "listing endpoints")?;
+        let endpoints = endpoints::all(api, "listing endpoints").await?;
         Ok(Self { branches, annotations, endpoints })
     }
 
@@ -187,6 +204,12 @@ pub fn annotation(stamp: &Stamp) -> Map<String, Value> {
         map.insert("keep".into(), json!("true"));
     }
     map
+}
+
+/// Whether it looks like the id of a branch.
+pub fn is_id(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    text.len() <= 60 && text.strip_prefix("br-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
 }
 
 /// One branch by its id, with who made it; nothing when it is gone.

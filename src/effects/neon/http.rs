@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{faults, operations};
+use super::{endpoints, faults, operations};
 use crate::effects::World;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -48,6 +49,8 @@ pub struct Api {
     pub(super) urls: Mutex<std::collections::BTreeMap<String, String>>,
     /// Branches of endpoints, and when that was asked.
     pub(super) places: Mutex<std::collections::BTreeMap<String, (Instant, Option<String>)>>,
+    /// Computes that were active a moment ago.
+    pub(super) active: tokio::sync::Mutex<endpoints::Active>,
 }
 
 /// Where something is, below the project.
@@ -75,6 +78,7 @@ impl Api {
             changing: tokio::sync::Mutex::default(),
             urls: Mutex::default(),
             places: Mutex::default(),
+            active: tokio::sync::Mutex::default(),
         }
     }
 
@@ -94,9 +98,19 @@ impl Api {
         self.send(Method::GET, path, None, what).await
     }
 
+    /// The same as what it is to be read as: of a long list, a tree of every field would be many times as large.
+    pub async fn get_as<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Fault> {
+        self.require_expected().await?;
+        self.send(Method::GET, path, None, what).await
+    }
+
     /// Changes something. A fault of class *unknown* means that it may have happened.
     pub async fn change(&self, method: Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
+        if method != Method::DELETE {
+            // It may start a compute.
+            *self.active.lock().await = None;
+        }
         self.send(method, path, body, what).await
     }
 
@@ -120,13 +134,13 @@ impl Api {
         }
     }
 
-    pub(super) async fn send(
+    pub(super) async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         what: &str,
-    ) -> Result<Value, Fault> {
+    ) -> Result<T, Fault> {
         let began = Instant::now();
         let reads = method == Method::GET;
         let mut tries = 0;
@@ -160,7 +174,13 @@ impl Api {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Refused> {
+    async fn once<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        what: &str,
+    ) -> Result<T, Refused> {
         let access = self.access()?;
         let id = self.request_id();
         let url = format!("{}/projects/{}{path}", access.api_base, access.project);
@@ -179,18 +199,16 @@ impl Api {
         let wait = answer.headers().get("retry-after").and_then(|value| self.after(value.to_str().ok()?));
         // The head of an answer came, so the change was made; its body may still be cut off.
         let text = answer.bytes().await.map_err(|error| faults::of_network(&error, what, &id))?;
+        let unreadable = |_| Refused::from(faults::unreadable(status, what, &id));
         if status == 204 || (200..300).contains(&status) && text.is_empty() {
-            return Ok(Value::Null);
+            return serde_json::from_value(Value::Null).map_err(unreadable);
         }
-        let parsed: Option<Value> = serde_json::from_slice(&text).ok();
-        match parsed {
-            Some(value) if (200..300).contains(&status) => Ok(value),
-            None if (200..300).contains(&status) => Err(faults::unreadable(status, what, &id).into()),
-            said => {
-                let fault = faults::of_status(status, said.as_ref(), what, &id);
-                Err(Refused { busy: faults::is_busy(status, &fault), fault, wait })
-            }
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&text).map_err(unreadable);
         }
+        let said: Option<Value> = serde_json::from_slice(&text).ok();
+        let fault = faults::of_status(status, said.as_ref(), what, &id);
+        Err(Refused { busy: faults::is_busy(status, &fault), fault, wait })
     }
 
     /// The client; TLS is set up once.
