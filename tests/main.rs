@@ -1,5 +1,6 @@
 //! The whole suite, in one binary so that it links once.
 
+mod chaos;
 mod config;
 mod copying;
 mod drill;

@@ -139,8 +139,13 @@ fn told(world: &World, action: &Action) -> Result<Value, Fault> {
         _ => format!("{} days {} hours", apart / 86_400, apart % 86_400 / 3600),
     };
     let utc = time.with_timezone(&Utc).format("%F %T%.f UTC");
-    let local = time.with_timezone(&chrono::Local).format("%F %T %:z");
-    Ok(format!("{utc} (here {local}, {length} {side})").into())
+    let local = time.with_timezone(&chrono::Local);
+    let here = if local.offset().local_minus_utc() == 0 {
+        String::new()
+    } else {
+        format!("here {}, ", local.format("%F %T %:z"))
+    };
+    Ok(format!("{utc} ({here}{length} {side})").into())
 }
 
 fn variable(world: &World, action: &Action) -> Result<Value, Fault> {

@@ -82,6 +82,7 @@ impl ParamKind {
                 Some(items.iter().map(|item| kind.show(item)).collect::<Vec<_>>().join(", "))
             }
             (_, Value::String(text)) => Some(text.clone()),
+            (Self::Target, Value::Null) => Some(String::new()),
             _ => None,
         };
         shown.unwrap_or_else(|| value.to_string())

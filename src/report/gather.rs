@@ -237,6 +237,14 @@ impl Gathered {
         };
         state.clone_into(&mut line.state);
         line.why = why;
+        // Whether a step applies is worth a line of its own only where asking went wrong.
+        if phase == Phase::When {
+            match state {
+                "done" => self.steps.retain(|line| line.step != step || line.phase != phase.as_str()),
+                "skipped" => Phase::Perform.as_str().clone_into(&mut self.step(step, phase).phase),
+                _ => {}
+            }
+        }
     }
 
     fn check(&mut self, key: &ActionKey, request: Value) {

@@ -38,6 +38,7 @@ pub fn rows_request() -> SameRows {
         left: Side::Target("left".into()),
         right: Side::Target("right".into()),
         contents: true,
+        after: None,
         tolerance: 0.0,
         connections: 2,
         accept: Vec::new(),

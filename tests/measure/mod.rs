@@ -1,5 +1,6 @@
 //! Proving that databases are equal: nothing that differs is missed, nothing that is equal is called different.
 
+mod after;
 mod edges;
 mod fidelity;
 mod harness;

@@ -104,6 +104,19 @@ async fn two_forks_of_one_storage_know_nothing_of_one_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vacuum_of_the_template_database_stays_with_the_history_that_did_it() {
+    let world = World::shared().await;
+    let root = world.root().await;
+    world.customer(&root, "one").await;
+    let before = world.lsn(&root).await;
+    for sql in ["analyze", "vacuum (freeze)", "checkpoint"] {
+        world.histories.sql(&root, "template1", sql).await.expect("the database that every new one is made from");
+    }
+    let fork = world.fork(&root, At::Lsn(before)).await;
+    assert_eq!(world.added(&fork).await, "one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_is_a_fork_of_the_same_storage_at_an_earlier_point() {
     let world = World::shared().await;
     let root = world.root().await;

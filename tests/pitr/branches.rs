@@ -11,14 +11,19 @@ use crate::program::project::{Project, Said};
 use crate::support::neon::Project as Neon;
 use crate::support::{Database, StandIn, seed, wait_until};
 
-struct World {
-    neon: Neon,
-    app: Database,
-    project: Project,
+/// A database on a branch with history; the project's target `app`.
+pub struct World {
+    /// The project of the stand-in.
+    pub neon: Neon,
+    /// The database of its default branch.
+    pub app: Database,
+    /// The project of ours.
+    pub project: Project,
 }
 
 impl World {
-    fn with(sql: &str) -> Self {
+    /// A world with what this SQL makes.
+    pub fn with(sql: &str) -> Self {
         let neon = StandIn::shared().project(&json!({ "databases": true, "history_seconds": 2_592_000 }));
         let app = Database { name: "app".into(), url: neon.uri.clone() };
         app.sql(sql);
@@ -31,14 +36,14 @@ impl World {
     }
 
     /// A moment of the server's clock, with everything that was committed before it.
-    fn now(&self) -> DateTime<Utc> {
+    pub fn now(&self) -> DateTime<Utc> {
         let text =
             self.app.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
         text.parse().expect("a time")
     }
 
     /// Waits until so much has passed since a moment.
-    fn passed(&self, since: DateTime<Utc>, seconds: f64) {
+    pub fn passed(&self, since: DateTime<Utc>, seconds: f64) {
         wait_until("the time passes", || (self.now() - since).as_seconds_f64() > seconds);
     }
 
@@ -54,11 +59,13 @@ impl World {
     }
 }
 
-fn text(time: DateTime<Utc>) -> String {
+/// A time as it is given.
+pub fn text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-const NOTES: &str = "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 20) n";
+/// Twenty notes.
+pub const NOTES: &str = "create table notes (id serial primary key, note text); insert into notes (note) select 'note ' || n from generate_series(1, 20) n";
 
 #[test]
 fn lost_rows_come_back_from_a_branch_and_only_the_kept_present_is_left() {
@@ -100,7 +107,18 @@ fn a_day_is_searched_to_the_second_with_seventeen_branches_that_are_all_gone() {
     let shown = anchor - Duration::from_secs_f64((anchor - bad).as_seconds_f64() * factor);
     let apart = (shown - found).as_seconds_f64();
     assert!((-1.0..2000.0).contains(&apart), "found {found}, it was at {shown} or a little before");
+    // What the service itself says: a branch for each probe, one for what was found, never two of them at once, all gone.
+    assert_eq!(world.neon.made().len(), 1 + probes + 1, "{:?}", world.neon.made());
+    assert_eq!(world.neon.removed().len(), probes + 1, "{:?}", world.neon.removed());
+    assert_eq!(world.neon.state()["peak"], 3);
     assert_eq!(world.neon.names().len(), 2, "{:?}", world.neon.names());
+    // Good at that second, and not at the next one.
+    for (at, good) in [(found, 20), (found + TimeDelta::seconds(1), 0)] {
+        let wish = json!({ "name": text(at), "parent_id": world.neon.branch, "parent_timestamp": text(at) });
+        world.neon.write("POST", "/branches", &json!({ "branch": wish }));
+        let rows = world.neon.sql(&text(at), "select count(*) from notes where note like 'note %'");
+        assert_eq!(rows[0][0], good.to_string(), "at {at}: {rows}");
+    }
     println!("{probes} probes in {:.1} s", begun.elapsed().as_secs_f64());
 }
 

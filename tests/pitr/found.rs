@@ -54,3 +54,21 @@ fn good_at_no_moment_and_good_at_every_moment_are_told_as_such() {
     assert!(always.err.contains("good at every moment of"), "{}", always.err);
     world.nothing_is_left();
 }
+
+#[test]
+fn a_day_needs_seventeen_copies_at_most_and_a_month_twenty_two() {
+    let world = World::with("select 1");
+    let spans = "[1, 60, 3600, 86400, 604800, 2592000]";
+    let text = format!(
+        r#"
+        runbook("spans", "1.0.0", #{{ about: "How many copies a search needs", params: #{{}} }});
+        import "lib/pitr" as pitr;
+        step("tell", || {{ for span in {spans} {{ log::info(`${{span}} s: ${{pitr::most_probes(span + 1)}}`); }} }});
+    "#
+    );
+    world.project.file("runbooks/spans.rhai", &text);
+    let said = world.project.run(&["run", "spans"]).with_code(0);
+    for (span, copies) in [(1, 1), (60, 6), (3600, 12), (86_400, 17), (604_800, 20), (2_592_000, 22)] {
+        assert!(said.err.contains(&format!("{span} s: {copies}\n")), "{span}, {copies}: {}", said.err);
+    }
+}

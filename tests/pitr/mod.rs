@@ -1,6 +1,6 @@
 //! The shipped `pitr-restore` as its users meet it: a loss found to the second, and taken back.
 
-mod branches;
+pub mod branches;
 mod copies;
 mod found;
 mod kills;

@@ -5,4 +5,4 @@ mod holding;
 mod judging;
 mod planned;
 mod previews;
-mod world;
+pub mod world;

@@ -13,8 +13,8 @@ const SHIPPED: &[(&str, &str, &str)] = &[
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
     ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
-    ("preview-branch", "1.0.0", "4f235ca29a78154253de69f8d6cbb4bd7af86fc232736fde7de9c5ee93f6233d"),
-    ("restore-drill", "1.0.0", "333f9874cc5e1917092189076013fbbc2f3c094014e2beb3151a9f7a8b0cf16d"),
+    ("preview-branch", "1.0.0", "b07b0cce383032f1115292b790045ccf6b26a6a0ebdc811e2bd90f3d7918e463"),
+    ("restore-drill", "1.1.0", "377206019d38eea092fc384cc2ca54886409b10380d5a913e0026a48fc182dbc"),
 ];
 
 #[test]

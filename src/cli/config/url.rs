@@ -59,11 +59,13 @@ impl PostgresUrl {
 
     /// Whether every host is this one: loopback or a Unix socket.
     pub fn is_local(&self) -> bool {
+        let loopback = |host: &str| host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        // Where addresses are given, they are what is connected to.
+        if let Some(addresses) = self.parameter("hostaddr").filter(|addresses| !addresses.is_empty()) {
+            return addresses.split(',').all(loopback);
+        }
         self.hosts.iter().all(|host| {
-            host.is_empty()
-                || host.starts_with(['/', '@'])
-                || host.eq_ignore_ascii_case("localhost")
-                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+            host.is_empty() || host.starts_with(['/', '@']) || host.eq_ignore_ascii_case("localhost") || loopback(host)
         })
     }
 }

@@ -59,7 +59,11 @@ pub struct SameRows {
     pub right: Side,
     /// Whether contents are compared, or only counts.
     pub contents: bool,
-    /// Share by which a count on the right may be off from the left one, from 0 to 1.
+    /// The left side once more, measured after the right one was made: what changed in between need not be equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Side>,
+    /// Share by which a count on the right may be off from the left one, from 0 to 1. With `after`, only of tables that
+    /// changed in between.
     #[serde(default, skip_serializing_if = "exact")]
     pub tolerance: f64,
     /// Sessions a side.

@@ -125,7 +125,7 @@ pub(crate) const WORDS: &[Entry] = &[
     kind!(
         "target",
         "target(about, #{ or })",
-        "A parameter: the name of a configured database.",
+        "A parameter: the name of a configured database. With `or: \"\"` it may be left out, and the script then has `()`.",
         "target(\"database to change\")"
     ),
     kind!(
@@ -354,6 +354,10 @@ fn runbook(call: &Call<'_>) -> Answer {
 
 fn or(call: &Call<'_>, options: &Options<'_, '_>, kind: &ParamKind) -> Result<Option<Value>, Error> {
     let Some(given) = options.value("or")? else { return Ok(None) };
+    // A target that may be left out: the script then has `()` for it.
+    if *kind == ParamKind::Target && given == "" {
+        return Ok(Some(Value::Null));
+    }
     read_param(kind, &given).map(Some).map_err(|why| call.misuse(format!("option `or`: {why}")))
 }
 

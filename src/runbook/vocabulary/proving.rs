@@ -21,7 +21,11 @@ const RIGHT: Param = param("right", "what must equal it, the same");
 const CONTENTS: Param = param("#{contents}", "true hashes every row; otherwise rows are only counted");
 const TOLERANCE: Param = param(
     "#{tolerance}",
-    "share by which a count on the right may be off, from 0 to 1, when the sides are not of one moment; ten rows always may, but none where there are some. Not with contents",
+    "share by which a count on the right may be off, from 0 to 1, when the sides are not of one moment; ten rows always may, but none where there are some. Not with contents, unless there is `after`",
+);
+const AFTER: Param = param(
+    "#{after}",
+    "what pg::measure took of the left side once the right one was made: a table that changed in between is as it was before, or after, or its count lies between both (or within `tolerance` of them); every other table must be equal",
 );
 const SESSIONS: Param = param("#{connections}", "sessions a side that read at once, 2 unless told");
 const TOLERATED: Param = param(
@@ -56,9 +60,9 @@ pub(crate) const WORDS: &[Entry] = &[Entry {
 const SAME_ROWS: [Entry; 2] = proof!(
     "check::same_rows",
     "gate::same_rows",
-    "(left, right, #{ contents, tolerance, connections, accept }) -> true or false",
+    "(left, right, #{ contents, tolerance, after, connections, accept }) -> true or false",
     "Compares every table of two databases, each at one snapshot, both at once: ordinary and unlogged tables, leaf partitions, materialised views, large objects. A table that is missing on one side differs. What could not be compared is named and never a pass.",
-    &[LEFT, RIGHT, CONTENTS, TOLERANCE, SESSIONS, TOLERATED],
+    &[LEFT, RIGHT, CONTENTS, TOLERANCE, AFTER, SESSIONS, TOLERATED],
     SIDE_ERRORS,
     "(done.dump, done.scratch, #{ contents: true });",
     (2, 3),
@@ -137,7 +141,11 @@ fn measure(call: &Call<'_>) -> Answer {
 
 /// A side of a comparison, and what reading it reads.
 fn side(call: &Call<'_>, index: usize) -> Result<(Side, Vec<Resource>), Error> {
-    match call.value(index)? {
+    a_side(call, call.value(index)?)
+}
+
+fn a_side(call: &Call<'_>, given: Value) -> Result<(Side, Vec<Resource>), Error> {
+    match given {
         // What is known only later names no database yet.
         Value::String(name) if unknown::first_in(&name.clone().into()).is_some() => {
             Ok((Side::Target(name), Vec::new()))
@@ -174,19 +182,27 @@ fn compare(call: &Call<'_>, options: &Options<'_, '_>, name: &str, action: Actio
 }
 
 fn same_rows(call: &Call<'_>) -> Answer {
-    let options = call.options(2, &["contents", "tolerance", "connections", "accept"])?;
+    let options = call.options(2, &["contents", "tolerance", "after", "connections", "accept"])?;
     let ((left, mut reads), (right, others)) = (side(call, 0)?, side(call, 1)?);
     reads.extend(others);
+    let after = match options.value("after")? {
+        None => None,
+        Some(after) => {
+            let (after, others) = a_side(call, after)?;
+            reads.extend(others);
+            Some(after)
+        }
+    };
     let contents = options.flag("contents")?;
     let tolerance = options.number("tolerance")?.unwrap_or_default();
-    if !(0.0..=1.0).contains(&tolerance) || contents && tolerance > 0.0 {
+    if !(0.0..=1.0).contains(&tolerance) || contents && tolerance > 0.0 && after.is_none() {
         return Err(call.misuse("option `tolerance` is a share from 0 to 1, and contents are equal or not"));
     }
     let connections = connections(call, &options)?;
     let accept = options.texts("accept")?.unwrap_or_default();
     let shown =
         title(&format!("compare {} of {left} and {right}", if contents { "rows and contents" } else { "rows" }));
-    let request = SameRows { left, right, contents, tolerance, connections, accept };
+    let request = SameRows { left, right, contents, after, tolerance, connections, accept };
     compare(call, &options, "same rows", Action::read(SameRows::WORD, &request, shown, reads))
 }
 

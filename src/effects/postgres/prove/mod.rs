@@ -42,7 +42,13 @@ async fn prove(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<
             let request = SameRows::of(action)?;
             let how = How { contents: request.contents, connections: request.connections };
             done(&match sides(postgres, &request.left, &request.right, Some(&how)).await? {
-                Sides::Both(left, right) => rows::compare(&request, &left, &right),
+                Sides::Both(left, right) => {
+                    let later = match &request.after {
+                        None => None,
+                        Some(after) => Some(side(postgres, after, Some(&how)).await?),
+                    };
+                    rows::compare(&request, &left, &right, later.as_ref())
+                }
                 Sides::Missing(why) => findings::nothing(&request.left, &request.right, &why),
             })
         }

@@ -8,11 +8,13 @@ use crate::model::figures::count;
 use crate::model::measured::{Gap, Measured, TableKind, TableMeasure};
 use crate::model::request::proving::{Comparison, SameRows, Side, TablePair};
 
-/// Compares table by table.
-pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Comparison {
+/// Compares table by table. `later` is the left side once more, after the right one was made.
+pub fn compare(request: &SameRows, left: &Measured, right: &Measured, later: Option<&Measured>) -> Comparison {
     let mut findings = Findings::new(&request.accept);
     let (tables, others) = (by_name(left), by_name(right));
-    let missed: BTreeMap<&str, &Gap> = left.gaps.iter().chain(&right.gaps).filter_map(of_rows).collect();
+    let laters = later.map(by_name);
+    let gaps = left.gaps.iter().chain(&right.gaps).chain(later.into_iter().flat_map(|later| &later.gaps));
+    let missed: BTreeMap<&str, &Gap> = gaps.filter_map(of_rows).collect();
     for (name, gap) in &missed {
         findings.gap(&gap.kind, name, gap.why.as_str());
     }
@@ -20,8 +22,11 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
     let names: BTreeSet<&String> = tables.keys().chain(others.keys()).collect();
     for name in &names {
         let (one, other) = (tables.get(*name).copied(), others.get(*name).copied());
+        let moved = laters.as_ref().and_then(|laters| moved(one, other, laters.get(*name).copied(), request.tolerance));
         let verdict = if missed.contains_key(name.as_str()) {
             Pair::NotCompared
+        } else if let Some(moved) = moved {
+            moved
         } else {
             pair(&mut findings, name, one, other, request)
         };
@@ -32,6 +37,7 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
     let left_out = pairs.len().saturating_sub(Comparison::MOST) as u64;
     let equal = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Equal).count();
     let close = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Close).count();
+    let moved = pairs.iter().filter(|(verdict, ..)| *verdict == Pair::Moved).count();
     let tables = pairs
         .into_iter()
         .take(Comparison::MOST)
@@ -48,6 +54,7 @@ pub fn compare(request: &SameRows, left: &Measured, right: &Measured) -> Compari
         (false, 0) => "rows".to_owned(),
         (false, close) => format!("rows and {close} within {}%", (request.tolerance * 1e4).round() / 1e2),
     };
+    let what = if moved == 0 { what } else { format!("{what} and {moved} changed meanwhile") };
     let labels = (label(&request.left, left), label(&request.right, right));
     let compared = format!(
         "{equal} of {} equal in {what}, {left_rows} rows in {} and {right_rows} in {}",
@@ -74,6 +81,7 @@ enum Pair {
     Differs,
     NotCompared,
     FilledAnew,
+    Moved,
     Close,
     Equal,
 }
@@ -84,6 +92,7 @@ impl Pair {
             (Self::Differs, _) => "differs",
             (Self::NotCompared, _) => "not compared",
             (Self::FilledAnew, _) => "filled anew",
+            (Self::Moved, _) => "changed meanwhile",
             (Self::Close, _) => "close",
             (Self::Equal, true) => "equal",
             (Self::Equal, false) => "same count",
@@ -100,6 +109,28 @@ fn of_rows(gap: &Gap) -> Option<(&str, &Gap)> {
     gap.kind.ends_with("table").then_some((gap.name.as_str(), gap))
 }
 
+/// How a table came out that changed while the right side was made; nothing for one that did not, or that is too far off.
+fn moved(
+    before: Option<&TableMeasure>,
+    there: Option<&TableMeasure>,
+    after: Option<&TableMeasure>,
+    tolerance: f64,
+) -> Option<Pair> {
+    let state =
+        |table: Option<&TableMeasure>| table.map(|table| (table.rows, table.method.clone(), table.hash.clone()));
+    if state(before) == state(after) {
+        return None;
+    }
+    if [state(before), state(after)].contains(&state(there)) {
+        return Some(Pair::Equal);
+    }
+    let rows = |table: Option<&TableMeasure>| table.map_or(0, |table| table.rows);
+    let (least, most) = (rows(before).min(rows(after)), rows(before).max(rows(after)));
+    let found = rows(Some(there?));
+    let near = (least..=most).contains(&found) || close(least, found, tolerance) || close(most, found, tolerance);
+    near.then_some(Pair::Moved)
+}
+
 fn pair(
     findings: &mut Findings<'_>,
     name: &str,
@@ -110,7 +141,7 @@ fn pair(
     let Some(kind) = left.or(right).map(|table| table.kind) else { return Pair::NotCompared };
     let different = match (left, right) {
         (Some(left), Some(right)) if left.rows != right.rows => {
-            if close(left.rows, right.rows, request.tolerance) {
+            if request.after.is_none() && close(left.rows, right.rows, request.tolerance) {
                 return Pair::Close;
             }
             format!("{} on the left, {} on the right", count(left.rows, "row"), right.rows)
@@ -133,7 +164,9 @@ fn pair(
             Pair::Differs
         }
         // A dump holds its query, not its rows: what a restore fills it with is as new as the tables below it.
-        TableKind::MaterialisedView if matches!(request.left, Side::File { .. }) => Pair::FilledAnew,
+        TableKind::MaterialisedView if request.after.is_none() && matches!(request.left, Side::File { .. }) => {
+            Pair::FilledAnew
+        }
         TableKind::MaterialisedView => {
             findings.gap("materialised view", name, format!("{different}; one of them may be older"));
             Pair::NotCompared

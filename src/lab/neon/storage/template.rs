@@ -43,16 +43,16 @@ huge_pages = off
 log_line_prefix = '%m [%p] %q%u@%d %a '
 ";
 
-/// What forks share rather than copy: the databases that new ones are made from, which nobody may write.
+/// What forks share rather than copy: the database that takes no connections, and so is never written. That of the other
+/// template is: the vacuum that runs by itself goes there.
 const SHARED: &str = "template.shared";
 
 /// Roles and the database. Attributes are not inherited, so the application's role has them itself, as on the service.
-const ROLES: [&str; 5] = [
+const ROLES: [&str; 4] = [
     "create role neon_superuser nologin createdb createrole bypassrls replication",
     "grant pg_read_all_data, pg_write_all_data, pg_monitor to neon_superuser with admin option",
     "create role app_owner login createdb createrole bypassrls replication in role neon_superuser",
     "create database app owner app_owner",
-    "revoke connect on database template1 from public",
 ];
 
 const SHOP: &str = include_str!("shop.sql");
@@ -87,7 +87,7 @@ impl Template {
         }
         let at = session.rows("select pg_current_wal_lsn()").await?;
         let at = at.first().and_then(|row| wal::parse(row.first()?.as_deref()?)).unwrap_or_default();
-        let templates = session.rows("select oid from pg_database where datistemplate").await?;
+        let templates = session.rows("select oid from pg_database where not datallowconn").await?;
         drop((app, session));
         server.stop().await?;
         for oid in templates.into_iter().flatten().flatten() {
