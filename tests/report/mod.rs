@@ -182,11 +182,9 @@ fn whether_a_step_applies_is_told_by_its_own_line() {
     let journal = MemoryJournal::default();
     let lease = journal.create(started("purge"), at(0)).unwrap();
     let done = || StepEnd::Done { output: Value::Null, checks: vec![] };
-    for (step, phase, end) in [
-        ("expiry", Phase::When, StepEnd::Skipped),
-        ("delete", Phase::When, done()),
-        ("delete", Phase::Perform, done()),
-    ] {
+    for (step, phase, end) in
+        [("expiry", Phase::When, StepEnd::Skipped), ("delete", Phase::When, done()), ("delete", Phase::Perform, done())]
+    {
         append(&journal, &lease, 1, Record::StepEnded { step: step.into(), phase, end, took_ms: 5 });
     }
     let report = Report::of(&journal, &lease.run).unwrap();

@@ -7,8 +7,8 @@ use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::http::{Api, path, with};
 use super::endpoints;
+use super::http::{Api, path, with};
 use super::wire::{self, Branch, Endpoint};
 use crate::effects::Ticket;
 use crate::effects::postgres::stamp::Stamp;

@@ -75,7 +75,8 @@ pub async fn active_of(api: &Api, branch: &str, what: &str) -> Result<Option<Str
     }
     let asked = Instant::now();
     let all = all(api, what).await?;
-    let at_work = all.into_iter().filter(Endpoint::is_active).map(|endpoint| (endpoint.branch_id, endpoint.id)).collect();
+    let at_work =
+        all.into_iter().filter(Endpoint::is_active).map(|endpoint| (endpoint.branch_id, endpoint.id)).collect();
     let (_, known) = active.insert((asked, at_work));
     Ok(known.get(branch).cloned())
 }
