@@ -62,3 +62,10 @@ fn a_wrong_key_and_one_without_rights_are_told_apart() {
     bench.ours.file("runsheet.toml", &toml.replace(&bench.theirs.key, &bench.theirs.key("none")));
     bench.ours.run(&["run", "read"]).with_code(1).saying("no right");
 }
+
+#[test]
+fn which_form_an_answer_had_where_two_are_possible_is_told_on_request() {
+    let bench = Bench::paper(json!({}));
+    bench.runbook("read", "step(\"read\", || neon::operations(#{ limit: 5 }).len());");
+    bench.ours.run(&["run", "read", "-v"]).with_code(0).saying("met: the last page of operations:");
+}

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::endpoints;
 use super::http::{Api, path, with};
+use super::met::met;
 use super::wire::{self, Branch, Endpoint};
 use crate::effects::Ticket;
 use crate::effects::postgres::stamp::Stamp;
@@ -174,6 +175,7 @@ impl Collection {
 
 /// The values of an annotation, in the form of a list and in that of a single branch.
 fn values(annotation: &Value) -> Map<String, Value> {
+    met("an annotation in a list", if annotation["value"].is_object() { "with its object around it" } else { "bare" });
     let inner = if annotation["value"].is_object() { &annotation["value"] } else { annotation };
     inner.as_object().cloned().unwrap_or_default()
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{Api, CHANGES, path};
+use super::met::met;
 use super::wire::{self, Branch, Endpoint};
 use super::{Neon, operations, project};
 use crate::effects::postgres::stamp::Stamp;
@@ -269,6 +270,7 @@ async fn explained(api: &Api, request: &NeonCreateBranch, all: &Collection, pare
 
 /// A refused point in time, with the interval that can be reached.
 pub async fn outside(api: &Api, all: &Collection, source: &str, fault: Fault) -> Fault {
+    met("a point outside of the history", fault.detail.as_deref().unwrap_or("no status"));
     let Ok(Some(seconds)) = project::history_seconds(api).await else { return fault };
     let now = api.world().clock.now();
     let window = now - chrono::TimeDelta::try_seconds(seconds.cast_signed()).unwrap_or_default();

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::met::met;
 use crate::model::fault::{Fault, FaultClass};
 
 /// Longest part of a message that is shown.
@@ -15,6 +16,9 @@ pub fn of_status(status: u16, body: Option<&Value>, what: &str, id: &str) -> Fau
     let (said, code) = (text("message"), text("code"));
     let low = said.to_lowercase();
     let has = |part: &str| low.contains(part);
+    if (400..500).contains(&status) {
+        met("the code of a refusal", format_args!("HTTP {status} {}", if code.is_empty() { "without" } else { code }));
+    }
     let (class, code, hint) = match status {
         401 => (
             FaultClass::Fatal,

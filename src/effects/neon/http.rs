@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::met::met;
 use super::{endpoints, faults, operations};
 use crate::effects::World;
 use crate::model::clock::backoff;
@@ -197,6 +198,9 @@ impl Api {
         let answer = request.send().await.map_err(|error| faults::of_network(&error, what, &id))?;
         let status = answer.status().as_u16();
         let wait = answer.headers().get("retry-after").and_then(|value| self.after(value.to_str().ok()?));
+        if matches!(status, 423 | 429) {
+            met("Retry-After of a refusal to be waited out", if wait.is_some() { "given" } else { "missing" });
+        }
         // The head of an answer came, so the change was made; its body may still be cut off.
         let text = answer.bytes().await.map_err(|error| faults::of_network(&error, what, &id))?;
         let unreadable = |_| Refused::from(faults::unreadable(status, what, &id));

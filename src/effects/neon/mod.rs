@@ -10,6 +10,7 @@ mod create;
 mod endpoints;
 mod faults;
 pub mod http;
+mod met;
 mod operations;
 pub(in crate::effects) mod place;
 mod preview;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::http::{Api, path, with};
+use super::met::met;
 use super::wire::{self, Operation};
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -103,6 +104,9 @@ pub async fn newest(api: &Api, limit: usize, what: &str) -> Result<Vec<Value>, F
         found.extend(operations);
         // There may be a cursor on the last page too.
         let next = answer["pagination"]["cursor"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+        if short {
+            met("the last page of operations", if next.is_some() { "a cursor" } else { "no cursor" });
+        }
         if short || found.len() >= limit || next.is_none() || next == cursor {
             return Ok(found);
         }

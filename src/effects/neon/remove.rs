@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{Api, CHANGES, path};
+use super::met::met;
 use super::wire::{self, Branch};
 use super::{Neon, operations};
 use crate::effects::postgres::stamp::Stamp;
@@ -28,12 +29,18 @@ pub async fn delete(api: &Api, id: &str, what: &str) -> Result<Deleted, Fault> {
         tries += 1;
         let gone = Deleted { done: asked, recoverable_until: None };
         let fault = match api.change(Method::DELETE, &place, None, what).await {
-            Ok(Value::Null) => return Ok(gone),
+            Ok(Value::Null) => {
+                met("deleting a branch that is gone", "204");
+                return Ok(gone);
+            }
             Ok(answer) => match operations::finish(api, &answer, what).await {
                 Ok(()) => break answer,
                 Err(fault) => fault,
             },
-            Err(fault) if fault.code == "neon.missing" => return Ok(gone),
+            Err(fault) if fault.code == "neon.missing" => {
+                met("deleting a branch that is gone", "404");
+                return Ok(gone);
+            }
             Err(fault) => fault,
         };
         // From here on, a branch that is gone may be one that we deleted.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{CHANGES, path};
+use super::met::met;
 use super::wire::Branch;
 use super::{Neon, create, operations};
 use crate::effects::{Done, Doubt, Ledger, Resolution};
@@ -163,9 +164,15 @@ async fn outcome(neon: &Neon<'_>, request: &NeonRestoreBranch, id: &str) -> Resu
         Fault::fatal("neon.lineage", format!("{what}: it is restored, and there is no branch `{}`", request.preserve))
             .hinted("what the branch held before may be lost: do not delete anything, and ask Neon's support")
     })?;
+    let now = all.get(id)?;
+    let told = |parent: &Option<String>| parent.clone().unwrap_or_else(|| "none".to_owned());
+    met(
+        "the parents after a restore",
+        format_args!("restored {}, preserved {}", told(&now.parent_id), told(&preserved.parent_id)),
+    );
     let value = json!({
         "preserved": { "id": preserved.id, "name": preserved.name, "parent": preserved.parent_id },
-        "branch": all.map(all.get(id)?),
+        "branch": all.map(now),
     });
     Ok(Done { value, rows: None })
 }

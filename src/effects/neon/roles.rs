@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Neon;
 use super::branches::Collection;
 use super::http::{Api, path, with};
+use super::met::met;
 use super::wire::{self, Database, Role};
 use crate::effects::{Done, Ledger};
 use crate::model::fault::Fault;
@@ -165,5 +166,8 @@ pub async fn compare(api: &Api, request: &NeonCompareSchema, all: &Collection) -
     ];
     let answer = api.get(&with(path(&["branches", &branch, "compare_schema"]), &query), &what).await?;
     // No difference is an empty text, or none at all.
+    if answer["diff"].as_str().is_none_or(str::is_empty) {
+        met("two schemas that are the same", if answer["diff"].is_null() { "no diff" } else { "an empty diff" });
+    }
     Ok(json!(answer["diff"].as_str().unwrap_or_default()))
 }
