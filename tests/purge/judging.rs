@@ -171,7 +171,8 @@ fn a_pull_request_that_is_closed_nobody_knows_when_keeps_its_branch() {
 fn that_no_name_of_the_project_is_expected_is_told_in_plan_and_run() {
     let world = World::new(&json!({}));
     world.closed(&["preview/pr-1"]);
-    world.plan(&[]).with_code(0).saying("nobody said what the project must be called");
+    let said = world.plan(&[]).with_code(0);
+    assert!(said.out.contains("nobody said what the project must be called"), "{}", said.out);
     world.run().with_code(0).saying("nobody said what the project must be called");
     let toml = world.neon.toml().replace("[neon]\n", "[neon]\nexpect_project_name = \"shop\"\n");
     world.ours.file("runsheet.toml", &toml);

@@ -103,7 +103,7 @@ fn killed_while_the_command_is_at_work_the_branch_is_gone_all_the_same() {
 #[test]
 fn programs_reach_the_branch_by_every_url_that_was_written() {
     let world = World::new(&json!({ "databases": true }));
-    world.ours.run(&["run", "preview-branch", "pr=42", "schema=pg_catalog"]).with_code(0);
+    world.ours.run(&["run", "preview-branch", "pr=42", "schema=public"]).with_code(0);
     let text = written(&world);
     let url = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).expect(name);
@@ -114,7 +114,7 @@ fn programs_reach_the_branch_by_every_url_that_was_written() {
         assert_eq!(String::from_utf8_lossy(&psql.stdout).trim(), "42", "{name}: {psql:?}");
     }
     // psql knows no `schema`; we do, and so do the programs that the URL is for.
-    assert!(url("SCHEMA_DATABASE_URL").contains("schema=pg_catalog"), "{text}");
+    assert!(url("SCHEMA_DATABASE_URL").contains("schema=public"), "{text}");
     let toml = format!("{}[targets.preview]\nurl = \"${{SCHEMA_DATABASE_URL}}\"\n", world.neon.toml());
     world.ours.file("runsheet.toml", &toml);
     world.ours.file(
@@ -124,7 +124,8 @@ fn programs_reach_the_branch_by_every_url_that_was_written() {
     );
     world.ours.run_with("SCHEMA_DATABASE_URL", &url("SCHEMA_DATABASE_URL"), &["run", "look"]).with_code(0);
     let looked = world.ours.run_with("SCHEMA_DATABASE_URL", &url("SCHEMA_DATABASE_URL"), &["plan", "look"]);
-    looked.with_code(0).saying(&format!("project {}, branch br-", world.neon.id));
+    let looked = looked.with_code(0);
+    assert!(looked.out.contains(&format!("project {}, branch br-", world.neon.id)), "{}", looked.out);
 }
 
 /// The file of URLs.
