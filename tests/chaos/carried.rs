@@ -29,8 +29,17 @@ pub fn with_every_seed(few: u64, one: impl Fn(u64)) {
     assert_eq!(failed, Vec::<u64>::new(), "seeds that failed");
 }
 
-/// Has it misbehave in every way.
+/// Has it misbehave in every way, and be as it may be where that is not known: in pages, in what a refusal says, in what
+/// becomes of deleted branches and of restored roots.
 pub fn misbehave(neon: &neon::Project, seed: u64) {
+    neon.knobs(&json!({
+        "page_cap": ([0, 3, 7][usize::try_from(seed % 3).expect("small")]),
+        "cursor_on_last_page": seed % 4 < 2,
+        "retry_after": seed.is_multiple_of(2),
+        "soft_delete": !seed.is_multiple_of(5),
+        "root_becomes_child": seed % 4 == 1,
+        "operation_ms": ([5, 20, 80][usize::try_from(seed % 7 % 3).expect("small")]),
+    }));
     let share = std::env::var("RUNSHEET_SHARE").map_or(SHARE, |text| text.parse().expect("a number"));
     neon.chaos(&json!({ "seed": seed, "all": share }));
 }

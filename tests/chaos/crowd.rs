@@ -1,6 +1,6 @@
 //! Branches of every kind, of pull requests in every state, shuffled; and which of them are to go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{SecondsFormat, Utc};
 use rand::rngs::StdRng;
@@ -17,6 +17,8 @@ pub struct Crowd {
     pub going: BTreeSet<String>,
     /// Names of all.
     pub all: BTreeSet<String>,
+    /// The same by id, for when they are gone.
+    pub names: BTreeMap<String, String>,
     /// Names of those that get an expiry.
     pub expiring: BTreeSet<String>,
 }
@@ -123,8 +125,10 @@ impl Draft {
     fn put(self) -> Crowd {
         let world = World::new(&json!({ "created_at": LONG_AGO }));
         world.neon.github(&json!({ "pulls": self.pulls }));
-        world.neon.seed(&Value::Array(self.seeds));
+        let named = self.seeds.iter().map(|seed| seed["name"].as_str().expect("a name").to_owned());
+        let named: Vec<String> = named.collect();
+        let names = world.neon.seed(&Value::Array(self.seeds)).into_iter().zip(named).collect();
         let all = world.neon.names().into_iter().collect();
-        Crowd { world, going: self.going, all, expiring: self.expiring }
+        Crowd { world, going: self.going, all, names, expiring: self.expiring }
     }
 }

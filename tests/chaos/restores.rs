@@ -90,13 +90,14 @@ fn rewound(world: &World, guarded: bool, times: usize) {
 fn a_rewind_killed_around_its_journal_writes_is_made_once() {
     let world = World::with(NOTES);
     world.neon.alter("main", &json!({ "protected": true }));
-    // Every kept present is a branch without a parent.
+    // Every kept present may be a branch without a parent.
     world.neon.knobs(&json!({ "root_branches_limit": 5000 }));
     let (mut died, mut times, mut approval) = (0, 0, None);
     for moment in kills::moments(2, 59) {
         let at = format!("at={}", text(world.now()));
         world.app.sql("update notes set note = 'spoilt'");
         let args = ["run", "pitr-restore", "source=app", SPOILT, "mode=rewind", &at];
+        misbehave(&world.neon, moment as u64);
         let mut first = world.project.run_with("RUNSHEET_CRASH", &kills::when(moment), &args);
         let mut over = false;
         if first.code == 5 {

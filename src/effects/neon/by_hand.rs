@@ -37,6 +37,11 @@ fn quoted(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| "''".to_owned(), std::borrow::Cow::into_owned)
 }
 
+/// The end of a length of life, which counts from when the line is run.
+fn end(ttl: f64) -> Value {
+    if ttl == 0.0 { Value::Null } else { json!(format!("NOW+{ttl}s")) }
+}
+
 /// Method, place below the project, and body.
 fn request(action: &Action) -> Option<(&'static str, String, Option<Value>)> {
     let given = &action.request;
@@ -76,6 +81,9 @@ fn request(action: &Action) -> Option<(&'static str, String, Option<Value>)> {
                     branch[theirs] = json!(value);
                 }
             }
+            if let Some(ttl) = given["ttl"].as_f64() {
+                branch["expires_at"] = end(ttl);
+            }
             let mut body = json!({ "branch": branch });
             if given["compute"].as_bool() == Some(true) {
                 body["endpoints"] = json!([{ "type": "read_write" }]);
@@ -90,6 +98,9 @@ fn request(action: &Action) -> Option<(&'static str, String, Option<Value>)> {
                 if !given[key].is_null() {
                     change[key] = given[key].clone();
                 }
+            }
+            if let Some(ttl) = given["ttl"].as_f64() {
+                change["expires_at"] = end(ttl);
             }
             Some(("PATCH", below(&[]), Some(json!({ "branch": change }))))
         }
