@@ -88,15 +88,19 @@ fn idle_transactions_on_a_full_server_are_ended_once_a_person_agreed_and_who_wor
 #[test]
 fn who_came_back_to_life_while_a_person_thought_is_left_alone() {
     let (_cluster, database, project) = server();
-    let mut clients = exhaust(&database, 3);
+    let mut clients = exhaust(&database, 4);
     project.run(&[&["run"], &ARGS[..], &["full=70%"]].concat()).with_code(5);
+    // It idles again by the time that somebody agrees.
+    clients[1].child.stdin.as_mut().expect("a pipe").write_all(b"select 'again';\n").expect("it listens");
+    let again = "application_name = 'client-1' and state = 'idle in transaction' and query = 'select ''again'';'";
+    wait_until("it did something", || sessions(&database, again) == 1);
     clients[0].child.stdin.as_mut().expect("a pipe").write_all(b"select pg_sleep(600);\n").expect("it listens");
     wait_until("it works again", || sessions(&database, "application_name = 'client-0' and state = 'active'") == 1);
     project.run(&["approve", "--why", "they hang"]).with_code(0);
     // Ten of thirteen is still too full.
     project.run(&["resume"]).with_code(3).saying("12 before, 10 now, of 13");
-    assert!(clients[0].is_connected(&database));
-    assert!(!clients[1].is_connected(&database) && !clients[2].is_connected(&database));
+    assert!(clients[0].is_connected(&database) && clients[1].is_connected(&database));
+    assert!(!clients[2].is_connected(&database) && !clients[3].is_connected(&database));
 }
 
 #[test]

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::Global;
 use super::error::CliError;
 use crate::model::secret::{self, Vault};
-use crate::model::unknown;
 use crate::model::verdict::Verdict;
+use crate::model::{shown, unknown};
 
 /// Where a command prints.
 pub struct Out {
@@ -81,6 +81,8 @@ impl Out {
     /// Data, for a pipe. A closed pipe is not an error.
     pub fn data(&self, text: &str) {
         let text = self.clean(text);
+        // Programs read JSON, and the log's own text is what its chain was made of.
+        let text = if self.json { text } else { shown::on_a_screen(&text, self.color) };
         self.printed.set(true);
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
     }
@@ -94,7 +96,7 @@ impl Out {
 
     /// Talk, for a person.
     pub fn talk(&self, text: &str) {
-        let text = self.clean(text);
+        let text = shown::on_a_screen(&self.clean(text), self.color);
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 

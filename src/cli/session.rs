@@ -224,6 +224,7 @@ impl Operator for Person {
         if !attended() {
             return None;
         }
+        let question = &crate::model::shown::on_a_screen(question, false);
         let prompt = if manual { "done? [yes/no/later]" } else { "[yes/no/later]" };
         self.terminal.suspended(|| {
             loop {

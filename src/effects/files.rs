@@ -11,10 +11,17 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file under the name `PATH.new`, and renames it when it would survive a power loss.
+///
+/// What lies there under that name is left from a kill, or was put there by somebody: it is never written into, since it
+/// may be everybody's to read, or lead elsewhere.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&draft, path)

@@ -188,6 +188,10 @@ impl Effects {
     /// A change calls `ledger.intent` exactly once before it can take effect, and `ledger.started` before it when it
     /// holds something that outlives this process. A read calls neither.
     pub async fn perform(&self, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
+        if !neon::knows(&action.word) {
+            let owned = neon::place::require_own(&self.postgres, action, ticket).await;
+            owned.map_err(|fault| self.world.vault.redact_fault(fault))?;
+        }
         let done = match action.word.as_str() {
             "sql::query" => postgres::read::perform(&self.postgres, action, ticket).await,
             "sql::exec" => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,

@@ -22,6 +22,7 @@ pub mod request;
 pub mod scan;
 pub mod script;
 pub mod secret;
+pub mod shown;
 pub mod target;
 pub mod unknown;
 pub mod verdict;

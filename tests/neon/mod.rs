@@ -3,6 +3,7 @@
 mod bench;
 mod changing;
 mod chaos;
+mod distrust;
 mod gates;
 mod histories;
 mod making;

@@ -122,3 +122,23 @@ fn a_run_removes_what_it_wrote_and_nothing_else_wherever_it_is_killed() {
     assert!(said.err.contains("was not written by this run"), "{}", said.err);
     assert!(project.path().join(".env.mine").exists());
 }
+
+#[test]
+fn what_a_kill_or_a_stranger_left_beside_it_is_never_written_into() {
+    let project = project();
+    let draft = project.path().join(".env.out.new");
+    std::fs::write(&draft, "left").expect("a draft");
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o644)).expect("its mode");
+    let elsewhere = project.path().join("elsewhere");
+    let file = project.path().join(".env.out");
+    for link in [false, true] {
+        if link {
+            std::fs::write(&elsewhere, "theirs").expect("a file");
+            std::os::unix::fs::symlink(&elsewhere, &draft).expect("a link");
+        }
+        project.run_with("TOKEN", "tok-9f8e7d6c5b", &["run", "envs"]).with_code(0);
+        let about = std::fs::symlink_metadata(&file).expect("the file");
+        assert!(about.is_file() && about.permissions().mode() & 0o777 == 0o600, "{:o}", about.permissions().mode());
+    }
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("text"), "theirs");
+}

@@ -10,6 +10,7 @@ use super::duration;
 use crate::cli::out::Out;
 use crate::model::event::{Event, Sink};
 use crate::model::secret::{self, Vault};
+use crate::model::shown;
 use crate::model::verdict::CheckVerdict;
 
 /// The living line while nobody knows how far something is, and once it is known.
@@ -33,7 +34,7 @@ impl Terminal {
 
     /// A line above the living one.
     pub fn line(&self, text: &str) {
-        let text = secret::readable(&self.vault.redact(text));
+        let text = shown::on_a_screen(&secret::readable(&self.vault.redact(text)), self.color);
         match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(bar) => bar.println(text),
             None => {
@@ -81,7 +82,7 @@ impl Terminal {
             bar.set_position(done);
         }
         bar.set_style(style(if far.is_some() { MEASURED } else { BUSY }));
-        bar.set_message(secret::readable(&self.vault.redact(text)));
+        bar.set_message(shown::in_a_line(&secret::readable(&self.vault.redact(text))));
     }
 }
 

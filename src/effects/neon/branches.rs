@@ -61,8 +61,13 @@ impl Collection {
             ];
             let answer: Option<Page> = api.get_as(&with(path(&["branches"]), &query), what).await?;
             let page = answer.unwrap_or_default();
+            // A project has at least its default branch: an answer without any is another service's, and must not
+            // pass for an empty project.
+            let Some(listed) = page.branches.filter(|listed| !(listed.is_empty() && seen.is_empty())) else {
+                return Err(super::faults::lacking(what, "branches"));
+            };
             let before = seen.len();
-            for branch in page.branches.unwrap_or_default() {
+            for branch in listed {
                 if branch.id.is_empty() {
                     return Err(super::faults::lacking(what, "branches"));
                 }
@@ -80,7 +85,7 @@ impl Collection {
             }
             cursor = next;
         }
-        let endpoints = endpoints::all(api, "listing endpoints").await?;
+        let endpoints = endpoints::all(api, "listing endpoints").await?.unwrap_or_default();
         Ok(Self { branches, annotations, endpoints })
     }
 
@@ -136,6 +141,11 @@ impl Collection {
     /// Who made it, if a run did.
     pub fn stamp(&self, id: &str) -> Option<Stamp> {
         stamp(self.annotations.get(id)?)
+    }
+
+    /// Whether another action of the same run made it. One that does not say which was made by any.
+    pub fn made_by_another(&self, id: &str, action: &str) -> bool {
+        self.annotations.get(id).and_then(|it| it.get(ACTION)?.as_str()).is_some_and(|made| made != action)
     }
 
     /// What scripts get of a branch: no more than decisions are made of, so that a thousand of them stay small.
@@ -194,6 +204,9 @@ fn stamp(annotation: &Map<String, Value>) -> Option<Stamp> {
     })
 }
 
+/// Key of an annotation that tells which action of its run made the branch.
+pub const ACTION: &str = "action";
+
 /// The annotation that a stamp is.
 pub fn annotation(stamp: &Stamp) -> Map<String, Value> {
     let mut map = Map::new();
@@ -221,6 +234,9 @@ pub async fn by_id(api: &Api, id: &str, what: &str) -> Result<Option<(Branch, Op
         other => other?,
     };
     let branch: Branch = wire::part(&answer, "branch", what)?;
+    if branch.id != id {
+        return Err(super::faults::lacking(what, "branch"));
+    }
     // One that was deleted and can be had back is gone all the same.
     if branch.recovery.as_ref().is_some_and(|it| it.deleted_at.is_some()) {
         return Ok(None);

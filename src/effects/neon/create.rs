@@ -26,9 +26,13 @@ const LOOKS: u32 = 7;
 pub fn name(request: &NeonCreateBranch, ticket: &Ticket) -> String {
     request.name.clone().unwrap_or_else(|| {
         let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
-        let unique = digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes());
-        format!("runsheet/{run}/{}", &unique[..8])
+        format!("runsheet/{run}/{}", unique(ticket))
     })
+}
+
+/// What tells this action from every other one, of other runs too.
+fn unique(ticket: &Ticket) -> String {
+    digest::of_bytes(format!("{} {}", ticket.origin.stamp, ticket.key).as_bytes())[..8].to_owned()
 }
 
 /// Makes it.
@@ -45,6 +49,8 @@ pub async fn perform(
     let all = Collection::read(api).await?;
     if let Some(there) = all.find(&name)? {
         return match all.stamp(&there.id).is_some_and(|stamp| stamp.is_of(ticket)) {
+            // It may begin elsewhere, at another moment.
+            true if all.made_by_another(&there.id, &unique(ticket)) => Err(made_before(&name)),
             true => {
                 ledger.intent(json!({ "name": name }))?;
                 answer(api, request, &there.id, &what).await.map(done)
@@ -53,7 +59,7 @@ pub async fn perform(
         };
     }
     let parent = parent(neon, request, &all).await?;
-    let body = body(api, request, &name, &parent, &stamp)?;
+    let body = body(api, request, &name, &parent, &stamp, &unique(ticket))?;
     let _one = api.changing.lock().await;
     ledger.intent(json!({ "name": name, "parent": parent }))?;
     let intended = Doubt { holds: None, proof: Some(Value::Null) };
@@ -113,9 +119,11 @@ pub async fn resolve(
             }
             continue;
         };
-        if !all.stamp(&found.id).is_some_and(|stamp| stamp.is_of(ticket)) {
+        if all.made_by_another(&found.id, &unique(ticket))
+            || !all.stamp(&found.id).is_some_and(|stamp| stamp.is_of(ticket))
+        {
             return Ok(Resolution::Unknown(format!(
-                "there is a branch `{name}` ({}), and it does not carry this run's stamp",
+                "there is a branch `{name}` ({}), and it does not carry the stamp of this action",
                 found.id
             )));
         }
@@ -177,7 +185,14 @@ async fn parent(neon: &Neon<'_>, request: &NeonCreateBranch, all: &Collection) -
     }
 }
 
-fn body(api: &Api, request: &NeonCreateBranch, name: &str, parent: &str, stamp: &Stamp) -> Result<Value, Fault> {
+fn body(
+    api: &Api,
+    request: &NeonCreateBranch,
+    name: &str,
+    parent: &str,
+    stamp: &Stamp,
+    action: &str,
+) -> Result<Value, Fault> {
     let mut branch = json!({ "name": name, "parent_id": parent });
     if let Some(at) = moment(api, request)? {
         branch["parent_timestamp"] = json!(at);
@@ -195,6 +210,7 @@ fn body(api: &Api, request: &NeonCreateBranch, name: &str, parent: &str, stamp: 
         branch["init_source"] = json!("schema-only");
     }
     let mut annotation = branches::annotation(stamp);
+    annotation.insert(branches::ACTION.into(), json!(action));
     for (key, value) in &request.annotation {
         if annotation.contains_key(key) || key == "keep" {
             return Err(Fault::fatal("neon.annotation", format!("`{key}` of an annotation is written by Runsheet"))
@@ -246,6 +262,11 @@ fn shown(at: DateTime<Utc>) -> String {
 fn exists(name: &str) -> Fault {
     Fault::fatal("neon.exists", format!("there is a branch `{name}` that this run did not make"))
         .hinted("look who made it; give this one another name, or none")
+}
+
+fn made_before(name: &str) -> Fault {
+    Fault::fatal("neon.exists", format!("this run made a branch `{name}` already, in another action"))
+        .hinted("give this one another name, or none; or drop the first before")
 }
 
 fn limit_reached(there: usize, limit: u64) -> Fault {

@@ -7,9 +7,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Neon;
 use super::http::{Api, path};
 use super::wire::{self, Endpoint};
+use super::{Neon, faults};
 use crate::effects::{Done, Ledger};
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -74,22 +74,23 @@ pub async fn active_of(api: &Api, branch: &str, what: &str) -> Result<Option<Str
         return Ok(known.get(branch).cloned());
     }
     let asked = Instant::now();
-    let all = all(api, what).await?;
+    // An answer without a list is another service's, and says of no compute that it sleeps.
+    let all = all(api, what).await?.ok_or_else(|| faults::lacking(what, "endpoints"))?;
     let at_work =
         all.into_iter().filter(Endpoint::is_active).map(|endpoint| (endpoint.branch_id, endpoint.id)).collect();
     let (_, known) = active.insert((asked, at_work));
     Ok(known.get(branch).cloned())
 }
 
-/// The computes of the project.
-pub async fn all(api: &Api, what: &str) -> Result<Vec<Endpoint>, Fault> {
+/// The computes of the project, if the answer lists them.
+pub async fn all(api: &Api, what: &str) -> Result<Option<Vec<Endpoint>>, Fault> {
     /// The answer, of which the list may be missing.
     #[derive(Deserialize)]
     struct Listed {
         endpoints: Option<Vec<Endpoint>>,
     }
     let listed: Option<Listed> = api.get_as(&path(&["endpoints"]), what).await?;
-    Ok(listed.and_then(|listed| listed.endpoints).unwrap_or_default())
+    Ok(listed.and_then(|listed| listed.endpoints))
 }
 
 /// One compute.

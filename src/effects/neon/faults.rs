@@ -30,6 +30,14 @@ pub fn of_status(status: u16, body: Option<&Value>, what: &str, id: &str) -> Fau
             "neon.denied",
             "the key has no right to this; an organization's or a project's key may be too narrow",
         ),
+        // "It is gone" is believed of the API alone: a page of a proxy, or of a wrong address, says nothing of a branch.
+        404 if said.is_empty() => (FaultClass::Fatal, "neon.answer", "is `neon.api_base` the address of the API?"),
+        // Nor is a branch gone because the whole project is out of sight.
+        404 if has("project not found") => (
+            FaultClass::Fatal,
+            "neon.project",
+            "the key may not see it, or it is another one's: check `neon.project` and `neon.api_key`",
+        ),
         404 => (
             FaultClass::Fatal,
             "neon.missing",
@@ -101,6 +109,7 @@ pub fn unreadable(status: u16, what: &str, id: &str) -> Fault {
 /// The fault of an answer that lacks what it must have.
 pub fn lacking(what: &str, part: &str) -> Fault {
     Fault::fatal("neon.answer", format!("{what}: the API's answer has no usable `{part}`"))
+        .hinted("is `neon.api_base` the address of the API?")
 }
 
 fn trace(status: u16, id: &str) -> String {

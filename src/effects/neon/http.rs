@@ -17,6 +17,7 @@ use tokio::sync::OnceCell;
 use super::met::met;
 use super::{endpoints, faults, operations};
 use crate::effects::World;
+use crate::effects::postgres::stamp::Stamp;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
 use crate::model::provider::NeonAccess;
@@ -28,7 +29,7 @@ const BURST: u32 = 10;
 /// The longest one request may take.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The longest that "busy" is waited out: a conflicting operation may be a long one.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a read is repeated after an error of the network or the service.
 const READS: u32 = 6;
 /// How often a change is made anew, where that is harmless or it was looked at what became of it.
@@ -46,8 +47,8 @@ pub struct Api {
     pub(super) expected: OnceCell<()>,
     /// One change at a time: the service refuses a second one while the first is at work.
     pub(super) changing: tokio::sync::Mutex<()>,
-    /// URLs of branches that runs made, by target.
-    pub(super) urls: Mutex<std::collections::BTreeMap<String, String>>,
+    /// URLs of branches that runs made, and which run that was, by target.
+    pub(super) urls: Mutex<std::collections::BTreeMap<String, (String, Stamp)>>,
     /// Branches of endpoints, and when that was asked.
     pub(super) places: Mutex<std::collections::BTreeMap<String, (Instant, Option<String>)>>,
     /// Computes that were active a moment ago.
@@ -96,23 +97,34 @@ impl Api {
     /// Reads something; `what` says what for, in a fault.
     pub async fn get(&self, path: &str, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
-        self.send(Method::GET, path, None, what).await
+        self.send(Method::GET, path, None, what, PATIENCE).await
     }
 
     /// The same as what it is to be read as: of a long list, a tree of every field would be many times as large.
     pub async fn get_as<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Fault> {
         self.require_expected().await?;
-        self.send(Method::GET, path, None, what).await
+        self.send(Method::GET, path, None, what, PATIENCE).await
     }
 
     /// Changes something. A fault of class *unknown* means that it may have happened.
     pub async fn change(&self, method: Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
-        if method != Method::DELETE {
-            // It may start a compute.
+        self.started(&method).await;
+        self.send(method, path, body, what, PATIENCE).await
+    }
+
+    /// The same without waiting out "busy": for what must be looked at anew before it is asked for again.
+    pub async fn change_now(&self, method: Method, path: &str, what: &str) -> Result<Value, Fault> {
+        self.require_expected().await?;
+        self.started(&method).await;
+        self.send(method, path, None, what, Duration::ZERO).await
+    }
+
+    /// Forgets which computes are active: any change but a deletion may start one.
+    async fn started(&self, method: &Method) {
+        if *method != Method::DELETE {
             *self.active.lock().await = None;
         }
-        self.send(method, path, body, what).await
     }
 
     /// Makes a change that comes to the same however often it is made, and follows it to its end.
@@ -141,6 +153,7 @@ impl Api {
         path: &str,
         body: Option<&Value>,
         what: &str,
+        patience: Duration,
     ) -> Result<T, Fault> {
         let began = Instant::now();
         let reads = method == Method::GET;
@@ -150,7 +163,7 @@ impl Api {
             self.pace().await;
             let fault = match self.once(&method, path, body, what).await {
                 Ok(value) => return Ok(value),
-                Err(Refused { fault, busy: true, wait }) if began.elapsed() < PATIENCE => {
+                Err(Refused { fault, busy: true, wait }) if began.elapsed() < patience => {
                     let pause = backoff(Duration::from_millis(250), Duration::from_secs(5), tries.min(8));
                     let pause = wait.unwrap_or_default().max(pause);
                     if fault.code == "neon.rate" {

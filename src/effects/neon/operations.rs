@@ -38,11 +38,11 @@ pub fn standing(operation: &Operation) -> Standing {
 /// What cannot be asked meanwhile is *unknown*, since the change itself was accepted; an operation that failed is a known
 /// failure, `neon.operation`.
 pub async fn finish(api: &Api, answer: &Value, what: &str) -> Result<(), Fault> {
-    let operations: Vec<Operation> = wire::list(answer, "operations", what)?;
     let accepted = |fault: Fault| match fault.code.as_str() {
         "neon.operation" => fault,
         _ => Fault { class: FaultClass::Unknown, ..fault },
     };
+    let operations: Vec<Operation> = wire::list(answer, "operations", what).map_err(accepted)?;
     wait(api, operations, what).await.map_err(accepted)
 }
 

@@ -1,5 +1,6 @@
 //! Targets on branches: which branch a target is on, and how a branch that a run made becomes a target.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,9 @@ use tokio_postgres::config::Host;
 
 use super::http::Api;
 use super::{branches, endpoints, roles};
+use crate::effects::Ticket;
 use crate::effects::postgres::{Postgres, url};
+use crate::model::action::{Action, Resource};
 use crate::model::fault::Fault;
 use crate::model::identity::{BranchIdentity, ExpectedIdentity};
 use crate::model::target::{self, Target};
@@ -66,19 +69,19 @@ pub async fn made(api: &Api, base: &Target, name: &str, branch: &str) -> Result<
     let role = config.get_user().unwrap_or_default();
     let database = config.get_dbname().unwrap_or(role);
     let uri = match known {
-        Some(uri) => uri,
+        Some((uri, _)) => uri,
         None => {
             if endpoint(api, base).is_none() {
                 return Err(not_made(format!("target `{}` is on no branch", base.name)));
             }
             let what = format!("looking at branch {branch}");
-            match branches::by_id(api, branch, &what).await? {
+            let stamp = match branches::by_id(api, branch, &what).await? {
                 None => return Err(not_made("there is none of that id any more".to_owned())),
                 Some((_, None)) => return Err(not_made("it carries no stamp of a run".to_owned())),
-                Some((_, Some(_))) => {}
-            }
+                Some((_, Some(stamp))) => stamp,
+            };
             let uri = roles::uri(api, branch, database, role, false).await?;
-            api.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), uri.clone());
+            api.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (uri.clone(), stamp));
             uri
         }
     };
@@ -91,6 +94,21 @@ pub async fn made(api: &Api, base: &Target, name: &str, branch: &str) -> Result<
         identity: Some(ExpectedIdentity::Branch { branch: place, database: database.to_owned() }),
         ..base.clone()
     })
+}
+
+/// Refuses an action on a branch that another run made: `BASE:br-…` is what this very run made, and nothing else.
+pub async fn require_own(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<(), Fault> {
+    let targets: BTreeSet<&str> = action.reads.iter().chain(&action.writes).filter_map(Resource::target).collect();
+    for name in targets.into_iter().filter(|name| ticket.run.is_some() && target::made_branch(name).is_some()) {
+        postgres.target(name).await?;
+        let known = postgres.neon().urls.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some((_, stamp)) = known.filter(|(_, stamp)| !stamp.is_of(ticket)) {
+            let message = format!("`{name}` is not a branch that this run made: it was made by {stamp}");
+            return Err(Fault::fatal("target.not-made", message)
+                .hinted("configure it as a target of its own, or have this run make a branch of it"));
+        }
+    }
+    Ok(())
 }
 
 /// Id of the branch of a target, or `neon.not`.

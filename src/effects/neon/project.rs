@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::http::{Api, path};
+use super::http::{Api, PATIENCE, path};
 use super::{branches, wire};
 use crate::model::fault::Fault;
 
@@ -13,7 +13,7 @@ impl Api {
         let access = self.access()?;
         let Some(expected) = &access.expect_project_name else { return Ok(()) };
         let ask = || async {
-            let answer: Value = self.send(Method::GET, "", None, "reading the project").await?;
+            let answer: Value = self.send(Method::GET, "", None, "reading the project", PATIENCE).await?;
             let found = answer["project"]["name"].as_str().unwrap_or_default();
             if found == expected {
                 return Ok(());

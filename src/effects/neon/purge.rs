@@ -1,14 +1,17 @@
 //! Other people's branches: deleted only as they were when somebody decided it, brought back, renamed, given an end.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
-use super::http::{Api, path};
+use super::http::{Api, CHANGES, PATIENCE, path};
 use super::wire::Branch;
 use super::{Neon, create, endpoints, operations, remove};
 use crate::effects::{Done, Doubt, Ledger, Resolution};
-use crate::model::fault::Fault;
+use crate::model::clock::backoff;
+use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::neon::{NeonDeleteBranch, NeonRecoverBranch, NeonUpdateBranch};
 
 /// What must be as it was read.
@@ -20,35 +23,66 @@ pub async fn delete_branch(neon: &Neon<'_>, request: &NeonDeleteBranch, ledger: 
     let id = id_of(&request.branch)?;
     let what = format!("deleting branch {id}");
     let _one = api.changing.lock().await;
-    // Read last of all, since nothing may come in between.
-    let mut found = branches::by_id(api, id, &what).await?;
-    let why = match &found {
-        None => None,
-        Some((branch, _)) => match objection(api, branch, &request.branch, &what).await {
-            // Somebody else deletes the same branches.
-            Err(fault) if fault.code == "neon.missing" => {
-                found = None;
-                None
-            }
-            other => other?,
-        },
-    };
-    ledger.intent(json!({ "branch": id }))?;
-    if found.is_none() {
-        return Ok(answer(false, true, None, None));
-    }
-    if why.is_some() {
-        return Ok(answer(false, false, why, None));
-    }
-    neon.forget(id);
-    match remove::delete(api, id, &what).await {
-        Ok(remove::Deleted { done: true, recoverable_until }) => Ok(answer(true, false, None, recoverable_until)),
-        Ok(_) => Ok(answer(false, true, None, None)),
-        // What the service itself refuses is a reason to keep it, and no failure of the run.
-        Err(fault) if ["neon.protected", "neon.children", "neon.refused"].contains(&fault.code.as_str()) => {
-            Ok(answer(false, false, Some(fault.message), None))
+    let began = Instant::now();
+    let (mut tries, mut asked) = (0, false);
+    let mut then = request.branch.clone();
+    loop {
+        // Read last of all, since nothing may come in between: after each wait anew, for a service that is busy may be busy
+        // with what somebody else does to this very branch.
+        let found = seen(api, id, &then, &what).await?;
+        if tries == 0 {
+            ledger.intent(json!({ "branch": id }))?;
         }
-        Err(fault) => Err(fault),
+        match found {
+            Seen::Gone => return Ok(answer(asked, !asked, None, None)),
+            Seen::Kept(why) => return Ok(answer(false, false, Some(why), None)),
+            Seen::AsItWas => {}
+        }
+        neon.forget(id);
+        tries += 1;
+        let sent = api.change_now(Method::DELETE, &path(&["branches", id]), &what).await;
+        let fault = match remove::followed(api, id, sent, &what).await {
+            Ok(remove::Deleted { done: true, recoverable_until }) => {
+                return Ok(answer(true, false, None, recoverable_until));
+            }
+            Ok(_) => return Ok(answer(asked, !asked, None, None)),
+            Err(fault) => fault,
+        };
+        let busy = ["neon.busy", "neon.rate", "neon.unavailable"].contains(&fault.code.as_str());
+        match fault.code.as_str() {
+            // What the service itself refuses is a reason to keep it, and no failure of the run.
+            "neon.protected" | "neon.children" | "neon.refused" => {
+                return Ok(answer(false, false, Some(fault.message), None));
+            }
+            _ if busy && began.elapsed() < PATIENCE => {}
+            "neon.slow" => return Err(fault),
+            _ if busy || fault.class == FaultClass::Fatal || tries >= CHANGES => return Err(fault),
+            _ => {
+                // A deletion of ours that came to nothing is a change, too.
+                asked = true;
+                if let Some(then) = then.as_object_mut() {
+                    then.remove("updated_at");
+                }
+            }
+        }
+        tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(5), tries.min(8))).await;
+    }
+}
+
+/// How a branch was found that is to be deleted.
+enum Seen {
+    Gone,
+    /// It must not be deleted, for this reason.
+    Kept(String),
+    AsItWas,
+}
+
+async fn seen(api: &Api, id: &str, then: &Value, what: &str) -> Result<Seen, Fault> {
+    let Some((branch, _)) = branches::by_id(api, id, what).await? else { return Ok(Seen::Gone) };
+    match objection(api, &branch, then, what).await {
+        // Somebody else deletes the same branches.
+        Err(fault) if fault.code == "neon.missing" => Ok(Seen::Gone),
+        other => Ok(other?.map_or(Seen::AsItWas, Seen::Kept)),
     }
 }
 

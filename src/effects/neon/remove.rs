@@ -25,31 +25,35 @@ const SHOWN_YET: Duration = Duration::from_secs(30);
 pub async fn delete(api: &Api, id: &str, what: &str) -> Result<Deleted, Fault> {
     let place = path(&["branches", id]);
     let (mut tries, mut asked) = (0, false);
-    let answer = loop {
+    loop {
         tries += 1;
-        let gone = Deleted { done: asked, recoverable_until: None };
-        let fault = match api.change(Method::DELETE, &place, None, what).await {
-            Ok(Value::Null) => {
-                met("deleting a branch that is gone", "204");
-                return Ok(gone);
-            }
-            Ok(answer) => match operations::finish(api, &answer, what).await {
-                Ok(()) => break answer,
-                Err(fault) => fault,
-            },
-            Err(fault) if fault.code == "neon.missing" => {
-                met("deleting a branch that is gone", "404");
-                return Ok(gone);
-            }
+        let fault = match followed(api, id, api.change(Method::DELETE, &place, None, what).await, what).await {
+            Ok(Deleted { done, recoverable_until }) => return Ok(Deleted { done: done || asked, recoverable_until }),
             Err(fault) => fault,
         };
         // From here on, a branch that is gone may be one that we deleted.
         asked = true;
-        if fault.class == FaultClass::Fatal || tries >= CHANGES {
+        if fault.class == FaultClass::Fatal || fault.code == "neon.slow" || tries >= CHANGES {
             return Err(fault);
         }
         tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(3), tries)).await;
+    }
+}
+
+/// Follows what a deletion was answered until the branch is gone.
+pub async fn followed(api: &Api, id: &str, answer: Result<Value, Fault>, what: &str) -> Result<Deleted, Fault> {
+    let answer = match answer {
+        Ok(Value::Null) => {
+            met("deleting a branch that is gone", "204");
+            return Ok(Deleted::default());
+        }
+        Err(fault) if fault.code == "neon.missing" => {
+            met("deleting a branch that is gone", "404");
+            return Ok(Deleted::default());
+        }
+        other => other?,
     };
+    operations::finish(api, &answer, what).await?;
     let began = Instant::now();
     let mut tries = 0;
     while branches::by_id(api, id, what).await?.is_some() {

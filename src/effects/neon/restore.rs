@@ -25,11 +25,14 @@ pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn 
     let what = what(request);
     let all = Collection::read(api).await?;
     let _one = api.changing.lock().await;
-    ledger.intent(json!({ "branch": branch.id, "preserve": request.preserve, "parent": branch.parent_id }))?;
+    let proof = json!({
+        "branch": branch.id, "preserve": request.preserve, "parent": branch.parent_id, "reset": branch.last_reset_at,
+    });
+    ledger.intent(proof.clone())?;
     // Sessions to what is put away would only be cut off.
     neon.postgres.close_idle_all();
     let place = path(&["branches", &branch.id, "restore"]);
-    let intended = Doubt { holds: None, proof: Some(json!({ "branch": branch.id })) };
+    let intended = Doubt { holds: None, proof: Some(proof) };
     let mut tries = 0;
     loop {
         tries += 1;
@@ -46,6 +49,14 @@ pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn 
         }
         match resolve(neon, request, &intended).await {
             Ok(Resolution::Done(done)) => return Ok(done),
+            Ok(Resolution::Unknown(_)) if fault.code == "neon.exists" => return Err(taken(&request.preserve, None)),
+            Ok(Resolution::Unknown(why)) => {
+                return Err(Fault {
+                    class: FaultClass::Unknown,
+                    message: format!("{}; {why}", fault.message),
+                    ..fault
+                });
+            }
             Ok(Resolution::NotDone) if tries < CHANGES => {}
             Ok(_) => return Err(Fault { class: FaultClass::Retryable, ..fault }),
             Err(_) => return Err(Fault { class: FaultClass::Unknown, ..fault }),
@@ -60,9 +71,10 @@ pub async fn perform(neon: &Neon<'_>, request: &NeonRestoreBranch, ledger: &dyn 
 
 /// What became of an attempt: the preserved branch is there, or nothing was restored.
 pub async fn resolve(neon: &Neon<'_>, request: &NeonRestoreBranch, doubt: &Doubt) -> Result<Resolution, Fault> {
-    let Some(id) = doubt.proof.as_ref().and_then(|proof| proof["branch"].as_str()) else {
+    let Some((proof, id)) = doubt.proof.as_ref().and_then(|proof| Some((proof, proof["branch"].as_str()?))) else {
         return Ok(Resolution::NotDone);
     };
+    let mut strange = None;
     let what = what(request);
     for look in 1..=LOOKS {
         let works = operations::of_branch(neon.api(), id, &what).await?;
@@ -70,14 +82,44 @@ pub async fn resolve(neon: &Neon<'_>, request: &NeonRestoreBranch, doubt: &Doubt
             "neon.operation" => Ok(()),
             _ => Err(fault),
         })?;
-        if Collection::read(neon.api()).await?.find(&request.preserve)?.is_some() {
-            return outcome(neon, request, id).await.map(Resolution::Done);
-        }
+        let all = Collection::read(neon.api()).await?;
+        strange = match all.find(&request.preserve)? {
+            Some(kept) if is_kept(all.get(id)?, kept, proof) => {
+                return outcome(neon, request, id).await.map(Resolution::Done);
+            }
+            found => found.map(|kept| kept.id.clone()),
+        };
         if look < LOOKS {
             tokio::time::sleep(Duration::from_millis(100 * u64::from(look))).await;
         }
     }
-    Ok(Resolution::NotDone)
+    Ok(strange.map_or(Resolution::NotDone, |kept| {
+        let name = &request.preserve;
+        Resolution::Unknown(format!(
+            "there is a branch `{name}` ({kept}), and nothing else says that branch {id} was put back: somebody may have given that name to another"
+        ))
+    }))
+}
+
+/// Whether a branch under the preserve name is what a restore kept there, and not what somebody else called so meanwhile.
+/// `proof` is what the branch was before: see the table of lineages in Neon's documentation of instant restore.
+fn is_kept(now: &Branch, kept: &Branch, proof: &Value) -> bool {
+    let before = proof["parent"].as_str();
+    if now.parent_id.as_deref() == Some(kept.id.as_str()) {
+        return true;
+    }
+    let reset = now.last_reset_at.as_deref() != proof["reset"].as_str();
+    let moved = now.parent_id.as_deref() != before;
+    // It takes the place of the branch. A root that somebody makes is one of schemas only, or imported.
+    let rooted = before.is_none() && kept.init_source.as_deref().is_none_or(|source| source == "parent-data");
+    kept.parent_id.as_deref() == before && (rooted || moved || reset)
+}
+
+fn taken(name: &str, id: Option<&str>) -> Fault {
+    let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
+    let message = format!("there is a branch `{name}`{id} already, so nothing can be preserved under that name");
+    Fault::fatal("neon.exists", message)
+        .hinted("give `preserve` a name that nobody had yet, such as one with the run and the time in it")
 }
 
 /// Looks whether it could be done.
@@ -118,22 +160,15 @@ async fn prepared(neon: &Neon<'_>, request: &NeonRestoreBranch) -> Result<(Branc
     }
     if branch.is_protected() {
         return Err(Fault::fatal("neon.protected", format!("branch `{}` is protected", branch.name)).hinted(
-            "take the protection off first, restore, put it back: neon::update_branch(id, #{ protected: false })",
+            "take the protection off first, restore, put it back: neon::update_branch(id, #{ protect: false })",
         ));
     }
     if let Some(why) = branch.restricted_actions.iter().flatten().find(|action| action.name == "restore") {
         let why = why.reason.as_deref().unwrap_or("no reason is given");
         return Err(Fault::fatal("neon.restricted", format!("branch `{}` may not be restored: {why}", branch.name)));
     }
-    if let Some(taken) = all.find(&request.preserve)? {
-        return Err(Fault::fatal(
-            "neon.exists",
-            format!(
-                "there is a branch `{}` ({}) already, so nothing can be preserved under that name",
-                taken.name, taken.id
-            ),
-        )
-        .hinted("give `preserve` a name that nobody had yet, such as one with the run and the time in it"));
+    if let Some(other) = all.find(&request.preserve)? {
+        return Err(taken(&other.name, Some(&other.id)));
     }
     let source = match &request.from {
         Some(from) => all.get(from)?.id.clone(),

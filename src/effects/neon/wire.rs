@@ -48,6 +48,8 @@ pub struct Branch {
     pub created_at: Option<String>,
     /// When anything of it changed.
     pub updated_at: Option<String>,
+    /// When it was last put back.
+    pub last_reset_at: Option<String>,
     /// When it goes by itself.
     pub expires_at: Option<String>,
     /// `parent-data`, `schema-only`, `parent-schema`, …

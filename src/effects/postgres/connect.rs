@@ -14,7 +14,7 @@ use crate::effects::recovery::place;
 use crate::model::Value;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
-use crate::model::identity::{Identity, ServerMoment};
+use crate::model::identity::{ExpectedIdentity, Identity, ServerMoment};
 use crate::model::target::{self, Target, TlsMode};
 
 /// Settings that must not depend on a role, a database or a server. They come with the start of the session, so that
@@ -194,6 +194,13 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
     let found = &session.moment.identity;
     let name = &target.name;
     if let Some(expected) = target.identity.as_ref().filter(|expected| !expected.matches(found)) {
+        let hint = match expected {
+            ExpectedIdentity::Branch { branch, .. } if found.branch.is_none() => format!(
+                "on which branch it is was not to be learnt: `[neon]` must name project {}, with a key that may see it; else check the URL",
+                branch.project
+            ),
+            _ => "check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity".to_owned(),
+        };
         return Err(Fault::fatal(
             "identity.mismatch",
             format!(
@@ -202,7 +209,7 @@ fn check(postgres: &Postgres, target: &Target, session: &Session, pin: Pin) -> R
                 found.address
             ),
         )
-        .hinted("check the URL that this environment gives; if the database was really replaced, `runsheet doctor` prints its new identity"));
+        .hinted(hint));
     }
     // A branch that a run made is known by its id, and its stamp was looked at when its URL was asked for.
     let branch = target::made_branch(name);

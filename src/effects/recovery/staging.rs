@@ -29,7 +29,13 @@ pub async fn perform(
     let session = recovering.postgres.session(&request.target, &application_name(ticket)).await?;
     session.require_writable()?;
     let name = name(ticket);
-    if stamp_of(&session, &name).await?.is_some() {
+    let there = stamp_of(&session, &name).await?;
+    // An attempt whose answer got lost may have made it.
+    if there.as_ref().is_some_and(|stamp| stamp.as_ref().is_some_and(|stamp| stamp.is_of(ticket))) {
+        ledger.intent(json!({ "schema": name }))?;
+        return Ok(Done { value: name.into(), rows: None });
+    }
+    if there.is_some() {
         let message = format!("there is a schema `{name}` on {} that this action did not make", request.target);
         return Err(Fault::fatal("staging.exists", message).hinted("look who made it, and drop it by hand"));
     }

@@ -44,14 +44,5 @@ impl LogTable {
 /// Text of a cell: one line, without what moves a cursor or turns the direction of reading. Names in it may be a
 /// stranger's.
 pub fn cell(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns(c) {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
+    crate::model::shown::in_a_line(text)
 }

@@ -226,7 +226,15 @@ fn made(call: &Call<'_>) -> Result<Option<String>, Error> {
             Some(Value::String(name)) => Ok(Some(name.clone())),
             _ => Err(call.misuse("the map has no `id`, so it is no branch")),
         },
-        _ => call.text(0).map(Some),
+        _ => {
+            let text = call.text(0)?;
+            // A name would be looked for among the ids, not be found, and so pass for gone.
+            let is_id = text.starts_with("br-") || target::made_branch(&text).is_some();
+            if is_id || unknown::first(&text).is_some() {
+                return Ok(Some(text));
+            }
+            Err(call.misuse(format!("`{text}` is no id of a branch: give what neon::create_branch answered")))
+        }
     }
 }
 
@@ -252,7 +260,10 @@ fn sweep(call: &Call<'_>) -> Answer {
 fn delete_branch(call: &Call<'_>) -> Answer {
     let given = call.value(0)?;
     let branch = match &given {
-        Value::Object(map) if map.get("id").is_some_and(Value::is_string) => {
+        // Without these it could be another by now.
+        Value::Object(map)
+            if ["id", "name", "created_at"].iter().all(|key| map.get(*key).is_some_and(Value::is_string)) =>
+        {
             let mut pinned = json!({ "id": map["id"], "parent": map.get("parent") });
             for key in ["name", "created_at", "updated_at"] {
                 if let Some(value) = map.get(key).filter(|value| !value.is_null()) {

@@ -361,6 +361,7 @@ impl Options<'_, '_> {
 pub(crate) fn title(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = crate::model::unknown::readable(&secret::readable(&line));
+    let line = crate::model::shown::in_a_line(&line);
     if line.chars().count() <= 80 {
         return line;
     }
