@@ -11,8 +11,8 @@ const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "b6419e089b7da2ab0ea803e891892902ed828f26bb741285e2223482c65240ca"),
     ("branch-verify", "1.0.0", "7d1afe48b4d7a66787ee1bf5e6416535db59f19e6166927c12c18dd390fee8bc"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
-    ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
-    ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
+    ("pitr-restore", "1.0.0", "301945c010c803911e8640ee804999eaf7fbd48e121eb99f224bd702c162c4f7"),
+    ("pool-exhaustion", "1.0.0", "32339a2fd515326b17fd6eb767f79661e87bbe6163bd043487987419f4584f92"),
     ("preview-branch", "1.0.0", "b07b0cce383032f1115292b790045ccf6b26a6a0ebdc811e2bd90f3d7918e463"),
     ("restore-drill", "1.1.0", "377206019d38eea092fc384cc2ca54886409b10380d5a913e0026a48fc182dbc"),
 ];
