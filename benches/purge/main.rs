@@ -1,7 +1,7 @@
 //! The purge of many branches beside the least that the service's rate allows, against the stand-in with its limit on.
 //!
-//! What is necessary for a deletion: the branch and its computes are read once more by id, it is deleted, its operation is
-//! asked for once, and it is looked for afterwards. Everything beyond is waste.
+//! What is necessary for a deletion: the branch is read once more by id, it is deleted, its operation is asked for once, and
+//! it is looked for afterwards. Everything beyond is waste: which computes are active is asked for many at once.
 
 #[path = "../shared/measure.rs"]
 #[allow(dead_code, reason = "the other ratios use the rest of it")]
@@ -19,7 +19,7 @@ use standin::StandIn;
 /// Branches that are deleted.
 const BRANCHES: u32 = 1000;
 /// Requests that each takes, and how many an account may make in a minute.
-const NECESSARY: u32 = 5;
+const NECESSARY: u32 = 4;
 const A_MINUTE: u32 = 700;
 /// When all of them were made and their pull requests closed.
 const LONG_AGO: &str = "2026-01-01T00:00:00Z";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::DateTime;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use reqwest::StatusCode;
@@ -238,13 +239,15 @@ fn read(number: u64, text: &str) -> Pull {
 }
 
 fn judged(answer: Answer) -> Pull {
-    match (answer.state.as_str(), answer.merged_at, answer.closed_at) {
-        ("open", ..) => Pull { state: PullState::Open, closed_at: None, why: None },
-        ("closed", Some(merged), closed) => {
-            Pull { state: PullState::Merged, closed_at: closed.or(Some(merged)), why: None }
+    let merged = answer.merged_at.is_some();
+    let closed = answer.closed_at.or(answer.merged_at).filter(|at| DateTime::parse_from_rfc3339(at).is_ok());
+    match (answer.state.as_str(), closed) {
+        ("open", _) => Pull { state: PullState::Open, closed_at: None, why: None },
+        ("closed", None) => Pull::unknown("GitHub does not say when it was closed"),
+        ("closed", closed_at) => {
+            let state = if merged { PullState::Merged } else { PullState::Closed };
+            Pull { state, closed_at, why: None }
         }
-        ("closed", None, Some(closed)) => Pull { state: PullState::Closed, closed_at: Some(closed), why: None },
-        ("closed", None, None) => Pull::unknown("GitHub does not say when it was closed"),
-        (other, ..) => Pull::unknown(format!("GitHub calls its state `{}`", Value::from(other))),
+        (other, _) => Pull::unknown(format!("GitHub calls its state `{}`", Value::from(other))),
     }
 }

@@ -210,7 +210,9 @@ impl Plan {
     }
 
     fn sealed(&self) -> String {
-        digest::of_value(&json!(Self { seal: String::new(), ..self.clone() }))
+        let mut sealed = json!(self);
+        sealed["seal"] = Value::String(String::new());
+        digest::of_bytes(digest::canonical_text(&sealed).as_bytes())
     }
 
     /// Whether the digests it carries are its own: a plan that was edited is no plan.

@@ -30,6 +30,14 @@ impl Identity {
         }
     }
 
+    /// Where it lies, for people: its branch where it has one, since branches of one project share a system.
+    pub fn place(&self) -> String {
+        match &self.branch {
+            Some(it) => format!("project {}, branch {}", it.project, it.branch),
+            None => format!("system {}", self.system),
+        }
+    }
+
     /// The name under which resources know its server.
     pub fn server_key(&self) -> String {
         self.branch.as_ref().map_or_else(|| self.system.clone(), |branch| branch.to_string().replace(':', "/"))

@@ -397,6 +397,7 @@ fn targets(started: &RunStarted) -> Vec<TargetLine> {
             database: seen.identity.database.clone(),
             address: seen.identity.address.clone(),
             system: seen.identity.system.clone(),
+            branch: seen.identity.branch.clone(),
             database_oid: seen.identity.database_oid,
             timeline: seen.identity.timeline,
         })

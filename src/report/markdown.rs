@@ -13,14 +13,18 @@ pub fn markdown(report: &Report) -> String {
     table(
         &mut out,
         "Databases",
-        &["Name", "Label", "Database", "Address", "System identifier", "OID", "Timeline"],
+        &["Name", "Label", "Database", "Address", "System identifier, or branch", "OID", "Timeline"],
         report.targets.iter().map(|target| {
+            let place = target.branch.as_ref().map_or_else(
+                || target.system.clone(),
+                |branch| format!("project {}, branch {}", branch.project, branch.branch),
+            );
             vec![
                 target.name.clone(),
                 target.label.clone(),
                 target.database.clone(),
                 target.address.clone(),
-                target.system.clone(),
+                place,
                 target.database_oid.to_string(),
                 target.timeline.to_string(),
             ]

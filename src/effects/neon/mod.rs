@@ -70,6 +70,12 @@ impl Neon<'_> {
         if target::made_branch(id_or_name).is_some() {
             return self.branch_id_of(id_or_name).await;
         }
+        // The whole list is for names; an id is one small request, unless a branch is called like an id.
+        if branches::is_id(id_or_name)
+            && branches::by_id(self.api(), id_or_name, &format!("looking for branch {id_or_name}")).await?.is_some()
+        {
+            return Ok(id_or_name.to_owned());
+        }
         Ok(Collection::read(self.api()).await?.get(id_or_name)?.id.clone())
     }
 }

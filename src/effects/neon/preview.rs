@@ -1,6 +1,6 @@
 //! What a plan says of the words: a read really reads, and a change is looked at as closely as nothing is changed by it.
 
-use super::{Neon, by_hand, create, endpoints, remove, restore};
+use super::{Neon, branches, by_hand, create, endpoints, remove, restore};
 use crate::model::action::{Action, Recovery};
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
@@ -29,8 +29,14 @@ pub async fn preview(neon: &Neon<'_>, action: &Action) -> Result<Previewed, Faul
         NeonDeleteBranch::WORD => (Level::Rendered, Vec::new()),
         NeonRestoreBranch::WORD => (Level::Prepared, restore::foresee(neon, &NeonRestoreBranch::of(action)?).await?),
         NeonUpdateBranch::WORD => {
-            neon.id_of(&NeonUpdateBranch::of(action)?.branch).await?;
-            (Level::Prepared, Vec::new())
+            let branch = NeonUpdateBranch::of(action)?.branch;
+            // An id comes from a list that was just read.
+            if branches::is_id(&branch) {
+                (Level::Rendered, Vec::new())
+            } else {
+                neon.id_of(&branch).await?;
+                (Level::Prepared, Vec::new())
+            }
         }
         NeonResetPassword::WORD => {
             neon.id_of(&NeonResetPassword::of(action)?.branch).await?;

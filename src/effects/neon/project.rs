@@ -13,7 +13,7 @@ impl Api {
         let access = self.access()?;
         let Some(expected) = &access.expect_project_name else { return Ok(()) };
         let ask = || async {
-            let answer = self.send(Method::GET, "", None, "reading the project", PATIENCE).await?;
+            let answer: Value = self.send(Method::GET, "", None, "reading the project", PATIENCE).await?;
             let found = answer["project"]["name"].as_str().unwrap_or_default();
             if found == expected {
                 return Ok(());
@@ -42,6 +42,7 @@ pub async fn read(api: &Api) -> Result<Value, Fault> {
     Ok(json!({
         "id": project["id"],
         "name": project["name"],
+        "name_expected": api.access()?.expect_project_name.is_some(),
         "pg_version": project["pg_version"],
         "region": project["region_id"],
         "history_seconds": project["history_retention_seconds"],

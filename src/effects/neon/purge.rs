@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::branches::{self, Collection};
 use super::http::{Api, CHANGES, PATIENCE, path};
-use super::wire::{self, Branch, Endpoint};
-use super::{Neon, create, operations, remove};
+use super::wire::Branch;
+use super::{Neon, create, endpoints, operations, remove};
 use crate::effects::{Done, Doubt, Ledger, Resolution};
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -137,10 +137,8 @@ async fn objection(api: &Api, now: &Branch, then: &Value, what: &str) -> Result<
             )));
         }
     }
-    let listed = api.get(&path(&["branches", &now.id, "endpoints"]), what).await?;
-    let endpoints: Vec<Endpoint> = wire::list(&listed, "endpoints", what)?;
-    if let Some(active) = endpoints.iter().find(|endpoint| endpoint.is_active()) {
-        return Ok(Some(format!("its compute {} is active", active.id)));
+    if let Some(active) = endpoints::active_of(api, &now.id, what).await? {
+        return Ok(Some(format!("its compute {active} is active")));
     }
     // Children are refused by the service itself; listing a thousand branches for each of a thousand would not do.
     Ok(None)
@@ -164,8 +162,7 @@ pub async fn recover(neon: &Neon<'_>, request: &NeonRecoverBranch, ledger: &dyn 
 pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let api = neon.api();
     let what = format!("changing branch {}", request.branch);
-    let all = Collection::read(api).await?;
-    let id = all.get(&request.branch)?.id.clone();
+    let id = neon.id_of(&request.branch).await?;
     let mut change = json!({});
     if let Some(name) = &request.name {
         change["name"] = json!(name);
@@ -183,7 +180,7 @@ pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Le
     ledger.intent(json!({ "branch": id }))?;
     let body = json!({ "branch": change });
     api.repeat(Method::PATCH, &path(&["branches", &id]), Some(&body), &what).await?;
-    let (now, _) = branches::by_id(api, &id, &what).await?.ok_or_else(|| branches::missing(&id))?;
+    let now = branches::ready(api, &id, &what).await?;
     let taken = |kept: bool, asked: &str| {
         (!kept)
             .then(|| Fault::fatal("neon.answer", format!("{what}: it was accepted, and the branch shows no {asked}")))
@@ -195,7 +192,19 @@ pub async fn update(neon: &Neon<'_>, request: &NeonUpdateBranch, ledger: &dyn Le
     if let Some(fault) = broken.into_iter().flatten().next() {
         return Err(fault);
     }
-    map(api, &id, &what).await
+    // What the branch says of itself: its children and computes would be the whole list once more.
+    let value = json!({
+        "id": now.id,
+        "name": now.name,
+        "parent": now.parent_id,
+        "state": now.current_state,
+        "default": now.is_default(),
+        "protected": now.is_protected(),
+        "created_at": now.created_at,
+        "updated_at": now.updated_at,
+        "expires_at": now.expires_at,
+    });
+    Ok(Done { value, rows: None })
 }
 
 /// The map of a branch that is ready.

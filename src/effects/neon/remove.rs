@@ -169,10 +169,11 @@ async fn sorted(neon: &Neon<'_>, request: &NeonSweep, own: &str) -> Result<(Left
         let Some(stamp) = all.stamp(&branch.id) else { continue };
         let why = if stamp.keep {
             Some(format!("{stamp}, made it to be kept"))
-        } else if !own.is_empty() && stamp.stamp == own {
-            None
         } else if request.own {
-            continue;
+            if own.is_empty() || stamp.stamp != own {
+                continue;
+            }
+            None
         } else {
             stamp.held(&*neon.api().world().past)
         };

@@ -35,7 +35,8 @@ pub struct Line {
     /// The step after which it is known, if it is not known now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_after: Option<String>,
-    /// What a read saw. A figure of now: it informs and is not pinned.
+    /// What a read saw, if it is short enough for a reader; of a long list its length. A figure of now: it informs and is
+    /// not pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Value>,
     /// What one could run by hand.
@@ -178,6 +179,18 @@ impl PreviewDoor {
     }
 }
 
+/// What a read saw, as far as anybody reads it: a plan that held a thousand branches would be read three times over to
+/// be held to, in memory.
+fn for_readers(value: &Value) -> Value {
+    /// Items of a list or a map that are still shown.
+    const MOST: usize = 100;
+    match value {
+        Value::Array(items) if items.len() > MOST => Value::from(format!("{} items", items.len())),
+        Value::Object(map) if map.len() > MOST => Value::from(format!("{} entries", map.len())),
+        _ => value.clone(),
+    }
+}
+
 /// Codes of faults that say something is not there.
 const MISSING: [&str; 6] = ["sql.42P01", "sql.42703", "sql.42883", "sql.42704", "sql.3F000", "sql.3D000"];
 
@@ -237,10 +250,11 @@ impl Host for PreviewDoor {
             return Ok(Value::String(unknown::handle(&step)));
         }
         let previewed = self.previewed(&action)?;
-        match previewed.value.clone() {
+        match previewed.value {
             Some(value) => {
                 if !action.reads.is_empty() {
-                    self.line(&action, previewed, None);
+                    let seen = Some(for_readers(&value));
+                    self.line(&action, Previewed { value: seen, ..previewed }, None);
                 }
                 Ok(value)
             }

@@ -137,7 +137,7 @@ request! {
 }
 
 request! {
-    /// Changes what a branch is called, and how long it lives. Answers its map.
+    /// Changes what a branch is called, and how long it lives. Answers what it says of itself then.
     NeonUpdateBranch = "neon::update_branch" {
         /// Its id.
         branch: String,

@@ -72,8 +72,8 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "neon::sweep",
             signature: "neon::sweep(#{ own }) -> #{ deleted: [name, …], kept: [#{ name, why }, …] }",
-            summary: "Deletes branches that this run made, and those that runs of this project made and left behind, once those are done, undone or abandoned; leaves first. What unfinished runs and other projects made, what was made to be kept, and what others begin at, is kept and named with the reason. A branch that carries no run is never touched.",
-            params: &[param("#{own}", "true for this run's only")],
+            summary: "Deletes branches that runs of this project made and left behind, once those are done, undone or abandoned, or with `own` those that this run made; leaves first. What unfinished runs and other projects made, what was made to be kept, and what others begin at, is kept and named with the reason. A branch that carries no run is never touched.",
+            params: &[param("#{own}", "true for this run's branches, and no others")],
             errors: &[CONFIG, KEY],
             example: "step(\"sweep\", || neon::sweep());",
         },

@@ -28,7 +28,7 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "neon::project",
             signature: "neon::project() -> #{ id, name, pg_version, region, history_seconds, branches_limit, quota, default_branch, … }",
-            summary: "The Neon project of `[neon]`: how far back its history reaches, how many branches it may have (`()` where the API does not say), its quota, and the id of its default branch. Also `subscription`, `logical_replication`, `store_passwords`, `created_at`.",
+            summary: "The Neon project of `[neon]`: how far back its history reaches, how many branches it may have (`()` where the API does not say), its quota, and the id of its default branch. Also `name_expected` (whether `expect_project_name` was configured, and so holds), `subscription`, `logical_replication`, `store_passwords`, `created_at`.",
             params: &[],
             errors: &[CONFIG, KEY, ("neon.project", "it is not called as `expect_project_name` says")],
             example: "let window = neon::project().history_seconds;",

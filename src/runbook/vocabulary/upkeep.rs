@@ -44,8 +44,8 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "neon::update_branch",
-            signature: "neon::update_branch(branch, #{ name, protect, ttl | expires_at }) -> branch",
-            summary: "Renames a branch, protects it or takes the protection off, gives it an end or takes it away. What is not named stays.",
+            signature: "neon::update_branch(branch, #{ name, protect, ttl | expires_at }) -> #{ id, name, parent, state, default, protected, created_at, updated_at, expires_at }",
+            summary: "Renames a branch, protects it or takes the protection off, gives it an end or takes it away. What is not named stays. A branch named by its id is found with one small request, by its name with the whole list.",
             params: &[
                 BRANCH,
                 param("#{name}", "its new name"),
