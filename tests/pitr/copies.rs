@@ -27,8 +27,12 @@ fn a_copy_is_read_only_archives_nothing_and_stays_when_its_engine_dies() {
     );
     world.project.run(&["run", "look"]).with_code(5);
     assert_eq!(world.servers().len(), 1, "it stays while the run waits and no engine is at work");
-    // Another run of the same project leaves it alone, and so does its sweep.
-    world.project.runbook("other", r#"step("sweep", || pg::sweep_recovered());"#);
+    // The sweep of another run leaves it alone, and says why.
+    let sweep = r#"runbook("other", "1.0.0", #{ about: "", params: #{} });
+        step("sweep", || { let swept = pg::sweep_recovered(); log::info(`dropped ${swept.dropped.len()}, kept ${swept.kept.len()}`); });"#;
+    world.project.file("runbooks/other.rhai", sweep);
+    world.project.run(&["run", "other"]).with_code(0).saying("dropped 0, kept 1");
+    assert_eq!(world.servers().len(), 1, "it stays");
     world.project.run(&["abandon", "--why", "enough"]).with_code(0);
     world.nothing_is_left();
 }
