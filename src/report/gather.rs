@@ -228,22 +228,24 @@ impl Gathered {
     }
 
     fn step_ended(&mut self, step: &str, phase: Phase, end: StepEnd, took_ms: u64) {
-        let line = self.step(step, phase);
-        line.took_ms = Some(took_ms);
         let (state, why) = match end {
+            // A `.when` that answered no.
+            StepEnd::Done { output: Value::Bool(false), .. } if phase == Phase::When => ("skipped", None),
             StepEnd::Done { .. } => ("done", None),
             StepEnd::Skipped => ("skipped", None),
             StepEnd::Failed { fault } => ("failed", Some(readable(&fault.to_string()))),
         };
+        // Whether a step applies is worth a line of its own only where asking went wrong.
+        if phase == Phase::When && state == "done" {
+            self.steps.retain(|line| line.step != step || line.phase != phase.as_str());
+            return;
+        }
+        let line = self.step(step, phase);
+        line.took_ms = Some(took_ms);
         state.clone_into(&mut line.state);
         line.why = why;
-        // Whether a step applies is worth a line of its own only where asking went wrong.
-        if phase == Phase::When {
-            match state {
-                "done" => self.steps.retain(|line| line.step != step || line.phase != phase.as_str()),
-                "skipped" => Phase::Perform.as_str().clone_into(&mut self.step(step, phase).phase),
-                _ => {}
-            }
+        if state == "skipped" {
+            Phase::Perform.as_str().clone_into(&mut line.phase);
         }
     }
 

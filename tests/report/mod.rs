@@ -181,15 +181,21 @@ fn earlier_runs_of_the_runbook_are_told_with_the_steps_that_took_longest() {
 fn whether_a_step_applies_is_told_by_its_own_line() {
     let journal = MemoryJournal::default();
     let lease = journal.create(started("purge"), at(0)).unwrap();
-    let done = || StepEnd::Done { output: Value::Null, checks: vec![] };
-    for (step, phase, end) in
-        [("expiry", Phase::When, StepEnd::Skipped), ("delete", Phase::When, done()), ("delete", Phase::Perform, done())]
-    {
+    let done = |output| StepEnd::Done { output, checks: vec![] };
+    for (step, phase, end) in [
+        ("expiry", Phase::When, StepEnd::Skipped),
+        ("share", Phase::When, done(json!(false))),
+        ("delete", Phase::When, done(json!(true))),
+        ("delete", Phase::Perform, done(Value::Null)),
+    ] {
         append(&journal, &lease, 1, Record::StepEnded { step: step.into(), phase, end, took_ms: 5 });
     }
     let report = Report::of(&journal, &lease.run).unwrap();
     let told: Vec<_> = report.steps.iter().map(|line| (&*line.step, &*line.phase, &*line.state)).collect();
-    assert_eq!(told, [("expiry", "perform", "skipped"), ("delete", "perform", "done")]);
+    assert_eq!(
+        told,
+        [("expiry", "perform", "skipped"), ("share", "perform", "skipped"), ("delete", "perform", "done")]
+    );
 }
 
 #[test]
