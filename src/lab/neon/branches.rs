@@ -99,7 +99,7 @@ pub async fn get(call: Call) -> Answer {
         *left -= 1;
         return Err(Refusal::missing("branch"));
     }
-    let branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(id)?;
     let mut body = json!({ "branch": view::branch(&project, &state, branch) });
     if let Some(value) = &branch.annotation {
         body["annotation"] = view::annotation(&state, branch, value);

@@ -20,7 +20,7 @@ pub async fn patch(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    let mut branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?.clone();
+    let mut branch = state.existing(id)?.clone();
     operations::refuse_busy(state)?;
     let wanted = call.body.get("branch").cloned().unwrap_or(Value::Null);
     let now = project.clock.now();
@@ -124,7 +124,7 @@ pub async fn set_as_default(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    let branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(id)?;
     operations::refuse_busy(state)?;
     if branch.expires_at.is_some() {
         return Err(Refusal::new(422, "cannot make a branch with an expiration the default"));

@@ -14,7 +14,7 @@ use super::work::Work;
 const MOST: usize = 500;
 
 fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Database, Refusal> {
-    let branch = state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(call.part("branch"))?;
     let found = branch.databases.iter().find(|database| database.name == call.part("database"));
     found.ok_or_else(|| Refusal::missing("database"))
 }
@@ -24,7 +24,7 @@ pub async fn list(call: Call) -> Answer {
     let project = call.project()?;
     let mut state = project.state.lock().await;
     learn(&project, &mut state, call.part("branch")).await?;
-    let branch = state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(call.part("branch"))?;
     let views: Vec<Value> = branch.databases.iter().map(|it| view::database(&state, &branch.id, it)).collect();
     ok(json!({ "databases": views }))
 }
@@ -70,7 +70,7 @@ pub async fn create(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    let branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(id)?;
     let wanted = call.body.get("database").cloned().unwrap_or(Value::Null);
     let (Some(name), Some(owner)) = (text(&wanted, "name"), text(&wanted, "owner_name")) else {
         return Err(Refusal::new(400, "name and owner_name are required"));
@@ -139,7 +139,7 @@ pub async fn delete(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    state.existing(id)?;
     let Ok(database) = find(state, &call) else { return Ok(Reply(204, Value::Null)) };
     let database = database.clone();
     operations::refuse_busy(state)?;

@@ -31,7 +31,7 @@ pub async fn list(call: Call) -> Answer {
 pub async fn of_branch(call: Call) -> Answer {
     let project = call.project()?;
     let state = project.state.lock().await;
-    state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    state.existing(call.part("branch"))?;
     let of = state.endpoints_of(call.part("branch"));
     let views: Vec<Value> = of.map(|endpoint| view::endpoint(&project, &state, endpoint)).collect();
     ok(json!({ "endpoints": views }))
@@ -58,7 +58,7 @@ pub async fn create(call: Call) -> Answer {
     operations::refuse_busy(state)?;
     let wanted = call.body.get("endpoint").cloned().unwrap_or(Value::Null);
     let branch = text(&wanted, "branch_id").ok_or_else(|| Refusal::new(400, "branch_id is required"))?;
-    let state_of = state.branch(branch).ok_or_else(|| Refusal::missing("branch"))?.state.clone();
+    let state_of = state.existing(branch)?.state.clone();
     if state_of != "ready" {
         return Err(Refusal::new(422, "branch not ready yet"));
     }

@@ -51,7 +51,7 @@ pub async fn resolve(
         At::Time(shown) => At::Time(state.stretch.real(shown)),
         other => other,
     };
-    let source = state.branch(branch).ok_or_else(|| Refusal::missing("branch"))?.clone();
+    let source = state.existing(branch)?.clone();
     if let At::Time(time) = real {
         within(project, state, &source, time)?;
     }

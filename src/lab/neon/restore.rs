@@ -19,7 +19,7 @@ pub async fn restore(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    let before = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?.clone();
+    let before = state.existing(id)?.clone();
     operations::refuse_busy(state)?;
     let source =
         text(&call.body, "source_branch_id").ok_or_else(|| Refusal::new(400, "source_branch_id is required"))?;

@@ -15,7 +15,7 @@ use super::work::Work;
 const MOST: usize = 500;
 
 fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Role, Refusal> {
-    let branch = state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(call.part("branch"))?;
     branch.roles.iter().find(|role| role.name == call.part("role")).ok_or_else(|| Refusal::missing("role"))
 }
 
@@ -23,7 +23,7 @@ fn find<'a>(state: &'a State, call: &Call) -> Result<&'a Role, Refusal> {
 pub async fn list(call: Call) -> Answer {
     let project = call.project()?;
     let state = project.state.lock().await;
-    let branch = state.branch(call.part("branch")).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(call.part("branch"))?;
     let views: Vec<Value> = branch.roles.iter().map(|role| view::role(&state, &branch.id, role)).collect();
     ok(json!({ "roles": views }))
 }
@@ -41,7 +41,7 @@ pub async fn create(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    let branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(id)?;
     let wanted = call.body.get("role").cloned().unwrap_or(Value::Null);
     let name = text(&wanted, "name").filter(|name| !name.is_empty() && name.len() <= 63);
     let name = name.ok_or_else(|| Refusal::new(400, "role name must have between 1 and 63 bytes"))?;
@@ -79,7 +79,7 @@ pub async fn delete(call: Call) -> Answer {
     let mut state = project.state.lock().await;
     let state = &mut *state;
     let id = call.part("branch");
-    state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    state.existing(id)?;
     let Ok(role) = find(state, &call) else { return Ok(Reply(204, Value::Null)) };
     let role = role.clone();
     if state.branch(id).is_some_and(|branch| branch.databases.iter().any(|database| database.owner == role.name)) {

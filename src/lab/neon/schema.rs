@@ -22,7 +22,7 @@ pub async fn compare(call: Call) -> Answer {
     let project = call.project()?;
     let mut state = project.state.lock().await;
     let (database, id) = (database(&call)?, call.part("branch"));
-    let branch = state.branch(id).ok_or_else(|| Refusal::missing("branch"))?;
+    let branch = state.existing(id)?;
     let base = call.asked("base_branch_id").map(str::to_owned).or_else(|| branch.parent.clone());
     let base = base.ok_or_else(|| Refusal::new(400, "base_branch_id is required for a root branch"))?;
     let (at, base_at) = (point(&call, "lsn", "timestamp")?, point(&call, "base_lsn", "base_timestamp")?);
@@ -47,7 +47,7 @@ fn point(call: &Call, lsn: &str, timestamp: &str) -> Result<At, Refusal> {
 
 /// The schema as text: what the data has, or, without any, what a test said it is.
 async fn text(project: &Project, state: &mut State, branch: &str, database: &str, at: At) -> Result<String, Refusal> {
-    let there = state.branch(branch).ok_or_else(|| Refusal::missing("branch"))?;
+    let there = state.existing(branch)?;
     if !there.databases.iter().any(|it| it.name == database) {
         return Err(Refusal::missing("database"));
     }

@@ -13,6 +13,7 @@ use super::clock::Stretch;
 use super::knobs::Knobs;
 use super::operations::Operation;
 use super::rate::Rate;
+use super::refusal::Refusal;
 use crate::model::clock::SharedClock;
 
 /// A project, and what stands behind it.
@@ -212,6 +213,11 @@ impl State {
     /// A branch that is not deleted.
     pub fn branch(&self, id: &str) -> Option<&Branch> {
         self.branches.get(id).filter(|branch| branch.deleted.is_none())
+    }
+
+    /// The same; a refusal when there is none.
+    pub fn existing(&self, id: &str) -> Result<&Branch, Refusal> {
+        self.branch(id).ok_or_else(|| Refusal::missing("branch"))
     }
 
     /// The same, to be changed.

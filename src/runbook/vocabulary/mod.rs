@@ -10,6 +10,7 @@ use super::script::Book;
 
 mod branching;
 pub(crate) mod call;
+pub(crate) mod chaining;
 mod check;
 mod command;
 mod computes;
@@ -73,7 +74,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
 
 static FAMILIES: [&[Entry]; 21] = [
     declaring::WORDS,
-    declaring::METHODS,
+    chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
