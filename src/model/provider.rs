@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Value;
 use super::fault::Fault;
 
 /// Access to one Neon project. It holds a key, so it is never printed or serialised.
@@ -35,6 +36,8 @@ pub struct Providers {
     pub neon: Option<NeonAccess>,
     /// `[github]`.
     pub github: Option<GithubAccess>,
+    /// `[[consumers]]`: a map each, secrets as handles.
+    pub consumers: Vec<Value>,
     /// Why a table that is there cannot be used, by its name: only what needs it is refused.
     pub unusable: BTreeMap<&'static str, Fault>,
 }
@@ -52,6 +55,14 @@ impl Providers {
         self.github
             .as_ref()
             .ok_or_else(|| self.missing("github", "repo = \"OWNER/NAME\" below `[github]` in runsheet.toml"))
+    }
+
+    /// Who uses the databases, or why that cannot be said.
+    pub fn consumers(&self) -> Result<Value, Fault> {
+        match self.unusable.get("consumers") {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(Value::Array(self.consumers.clone())),
+        }
     }
 
     /// Whether a table is there, usable or not.

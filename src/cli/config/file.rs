@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::consumer;
 use super::error::{ConfigError, did_you_mean};
 use super::provider::{GithubTable, NeonTable, Tables};
 use crate::model::identity::ExpectedIdentity;
@@ -30,6 +31,8 @@ pub struct File {
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[[consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// Who is told how a run ended.
@@ -52,6 +55,8 @@ pub struct EnvironmentTable {
     pub neon: Option<NeonTable>,
     /// `[env.NAME.github]`.
     pub github: Option<GithubTable>,
+    /// `[[env.NAME.consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// A target as it is written; `${VAR}` is not expanded yet.
@@ -136,7 +141,8 @@ impl File {
             (Some(base), Some(over)) => Some(base.overridden(over)),
             (base, over) => over.or(base),
         };
-        (self.targets, self.runbooks, Tables { neon, github })
+        let consumers = consumer::overridden(self.consumers, over.consumers);
+        (self.targets, self.runbooks, Tables { neon, github, consumers })
     }
 }
 

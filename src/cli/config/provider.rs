@@ -1,7 +1,8 @@
-//! `[neon]` and `[github]`: variables expanded, addresses and names read.
+//! `[neon]`, `[github]` and `[[consumers]]`: variables expanded, addresses and names read.
 
 use serde::Deserialize;
 
+use super::consumer;
 use super::error::ConfigError;
 use super::target::expand;
 use super::variables::Variables;
@@ -58,17 +59,19 @@ impl GithubTable {
     }
 }
 
-/// Both tables, each if it is there.
+/// The tables, each if it is there.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// `[neon]`.
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[[consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
-/// Reads both; what cannot be used says so to whoever needs it.
-pub fn resolve(tables: Tables, variables: &Variables) -> Providers {
+/// Reads them, and gives the secrets that are kept under a name; what cannot be used says so to whoever needs it.
+pub fn resolve(tables: Tables, variables: &Variables) -> (Providers, Vec<(String, String)>) {
     let mut providers = Providers::default();
     match tables.neon.map(|table| neon(table, variables)).transpose() {
         Ok(access) => providers.neon = access,
@@ -82,7 +85,17 @@ pub fn resolve(tables: Tables, variables: &Variables) -> Providers {
             providers.unusable.insert("github", fault("github.config", &error));
         }
     }
-    providers
+    let secrets = match consumer::resolve(tables.consumers, variables) {
+        Ok(resolved) => {
+            providers.consumers = resolved.consumers;
+            resolved.secrets
+        }
+        Err(error) => {
+            providers.unusable.insert("consumers", fault("consumers.config", &error));
+            Vec::new()
+        }
+    };
+    (providers, secrets)
 }
 
 /// Keys and tokens, each with the name to show instead.

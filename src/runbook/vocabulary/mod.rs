@@ -19,6 +19,7 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod http;
 mod needed;
 mod neon;
 mod pg;
@@ -72,7 +73,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 21] = [
+static FAMILIES: [&[Entry]; 22] = [
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
@@ -88,6 +89,7 @@ static FAMILIES: [&[Entry]; 21] = [
     table::WORDS,
     time::WORDS,
     files::WORDS,
+    http::WORDS,
     github::WORDS,
     neon::WORDS,
     branching::WORDS,
