@@ -14,6 +14,7 @@ pub(crate) mod chaining;
 mod check;
 mod command;
 mod computes;
+mod control;
 mod copying;
 pub(crate) mod declaring;
 mod files;
@@ -72,11 +73,12 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 21] = [
+static FAMILIES: [&[Entry]; 22] = [
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
+    control::WORDS,
     copying::WORDS,
     recovery::WORDS,
     command::WORDS,
