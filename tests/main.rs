@@ -15,6 +15,7 @@ mod postgres;
 mod process;
 mod program;
 mod purge;
+mod reach;
 mod report;
 mod runbook;
 mod support;

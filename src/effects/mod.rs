@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use copying::Copying;
 use postgres::lock::Holder;
-use postgres::{Postgres, scratch};
+use postgres::{Postgres, control, scratch};
 use recovery::Recovering;
 
 pub use postgres::lock::HeldLock;
@@ -222,6 +222,7 @@ impl Effects {
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             "pg::tls" => postgres::handed::tls(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
+            word if control::WORDS.contains(&word) => control::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
@@ -252,6 +253,7 @@ impl Effects {
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
+            word if control::WORDS.contains(&word) => control::resolve(&self.postgres, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
@@ -272,6 +274,7 @@ impl Effects {
             "command::run" => process::preview(&self.world, action).await,
             "pg::url" | "pg::tls" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
+            word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
@@ -293,6 +296,7 @@ impl Effects {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action).map(|line| vec![line]),
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
+            word if control::WORDS.contains(&word) => control::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if http::WORDS.contains(&word) => http::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
