@@ -12,6 +12,7 @@ pub mod loopback;
 mod needed;
 pub mod neon;
 pub mod notify;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod programs;
@@ -214,6 +215,7 @@ impl Effects {
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
             }
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::perform(&self.postgres, action, ledger).await,
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
@@ -242,6 +244,7 @@ impl Effects {
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
             }
+            word if pgbouncer::WORDS.contains(&word) => Ok(Resolution::NotDone),
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -257,6 +260,7 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::preview(&self.postgres, action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
             word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
@@ -282,6 +286,7 @@ impl Effects {
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

@@ -7,6 +7,7 @@ pub mod files;
 pub mod github;
 pub mod needed;
 pub mod neon;
+pub mod pgbouncer;
 pub mod proving;
 pub mod recovery;
 pub mod table;

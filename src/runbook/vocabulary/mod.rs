@@ -22,6 +22,7 @@ mod github;
 mod needed;
 mod neon;
 mod pg;
+mod pgbouncer;
 mod proving;
 mod recovery;
 mod sql;
@@ -72,13 +73,14 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 21] = [
+static FAMILIES: [&[Entry]; 22] = [
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
