@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Value;
 use super::fault::Fault;
 use super::target::Target;
 
@@ -45,6 +46,8 @@ pub struct Providers {
     pub github: Option<GithubAccess>,
     /// `[pgbouncer]`.
     pub pgbouncer: Option<PgbouncerAccess>,
+    /// `[[consumers]]`: a map each, secrets as handles.
+    pub consumers: Vec<Value>,
     /// Why a table that is there cannot be used, by its name: only what needs it is refused.
     pub unusable: BTreeMap<&'static str, Fault>,
 }
@@ -69,6 +72,14 @@ impl Providers {
         self.pgbouncer.as_ref().ok_or_else(|| {
             self.missing("pgbouncer", "admin_url = \"${PGBOUNCER_ADMIN_URL}\" below `[pgbouncer]` in runsheet.toml")
         })
+    }
+
+    /// Who uses the databases, or why that cannot be said.
+    pub fn consumers(&self) -> Result<Value, Fault> {
+        match self.unusable.get("consumers") {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(Value::Array(self.consumers.clone())),
+        }
     }
 
     /// Whether a table is there, usable or not.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::consumer;
 use super::error::{ConfigError, did_you_mean};
 use super::provider::{GithubTable, NeonTable, PgbouncerTable, Tables};
 use crate::model::identity::ExpectedIdentity;
@@ -32,6 +33,8 @@ pub struct File {
     pub github: Option<GithubTable>,
     /// `[pgbouncer]`.
     pub pgbouncer: Option<PgbouncerTable>,
+    /// `[[consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// Who is told how a run ended.
@@ -56,6 +59,8 @@ pub struct EnvironmentTable {
     pub github: Option<GithubTable>,
     /// `[env.NAME.pgbouncer]`.
     pub pgbouncer: Option<PgbouncerTable>,
+    /// `[[env.NAME.consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// A target as it is written; `${VAR}` is not expanded yet.
@@ -144,7 +149,8 @@ impl File {
             (Some(base), Some(over)) => Some(base.overridden(over)),
             (base, over) => over.or(base),
         };
-        (self.targets, self.runbooks, Tables { neon, github, pgbouncer })
+        let consumers = consumer::overridden(self.consumers, over.consumers);
+        (self.targets, self.runbooks, Tables { neon, github, pgbouncer, consumers })
     }
 }
 

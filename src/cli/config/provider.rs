@@ -1,9 +1,10 @@
-//! `[neon]`, `[github]` and `[pgbouncer]`: variables expanded, addresses and names read.
+//! `[neon]`, `[github]`, `[pgbouncer]` and `[[consumers]]`: variables expanded, addresses and names read.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::consumer;
 use super::error::ConfigError;
 use super::file::TargetTable;
 use super::target::{self, expand};
@@ -94,10 +95,12 @@ pub struct Tables {
     pub github: Option<GithubTable>,
     /// `[pgbouncer]`.
     pub pgbouncer: Option<PgbouncerTable>,
+    /// `[[consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
-/// Reads them; what cannot be used says so to whoever needs it.
-pub fn resolve(tables: Tables, variables: &Variables, project: &Path) -> Providers {
+/// Reads them, and gives the secrets that are kept under a name; what cannot be used says so to whoever needs it.
+pub fn resolve(tables: Tables, variables: &Variables, project: &Path) -> (Providers, Vec<(String, String)>) {
     let mut providers = Providers::default();
     match tables.neon.map(|table| neon(table, variables)).transpose() {
         Ok(access) => providers.neon = access,
@@ -117,7 +120,17 @@ pub fn resolve(tables: Tables, variables: &Variables, project: &Path) -> Provide
             providers.unusable.insert("pgbouncer", fault("pgbouncer.config", &error));
         }
     }
-    providers
+    let secrets = match consumer::resolve(tables.consumers, variables) {
+        Ok(resolved) => {
+            providers.consumers = resolved.consumers;
+            resolved.secrets
+        }
+        Err(error) => {
+            providers.unusable.insert("consumers", fault("consumers.config", &error));
+            Vec::new()
+        }
+    };
+    (providers, secrets)
 }
 
 /// Keys, passwords and tokens, each with the name to show instead.

@@ -6,6 +6,7 @@ pub mod control;
 pub mod copying;
 pub mod files;
 pub mod github;
+pub mod http;
 pub mod needed;
 pub mod neon;
 pub mod pgbouncer;

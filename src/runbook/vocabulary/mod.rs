@@ -20,6 +20,7 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod http;
 mod needed;
 mod neon;
 mod pg;
@@ -92,6 +93,7 @@ static FAMILIES: &[&[Entry]] = &[
     table::WORDS,
     time::WORDS,
     files::WORDS,
+    http::WORDS,
     github::WORDS,
     neon::WORDS,
     branching::WORDS,
