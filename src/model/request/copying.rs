@@ -1,5 +1,7 @@
 //! Requests of the words that copy databases: dump, scratch, restore, artefacts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -54,10 +56,30 @@ impl Request for PgSweep {
 pub struct PgUrl {
     /// The target.
     pub target: String,
+    /// Whether the URL that may be pooled is meant, instead of the direct one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
+    /// Another database of the same server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Parameters behind the question mark, set or, without a value, removed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, Option<String>>,
 }
 
 impl Request for PgUrl {
     const WORD: &'static str = "pg::url";
+}
+
+/// `pg::tls`: how a target is reached by TLS. Answers `{ ssl_mode, ca_cert }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgTls {
+    /// The target.
+    pub target: String,
+}
+
+impl Request for PgTls {
+    const WORD: &'static str = "pg::tls";
 }
 
 /// `pg::dump`: a dump in directory format on an exported snapshot. Answers where it lies and what it is.
