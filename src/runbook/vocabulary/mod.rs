@@ -20,9 +20,11 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod http;
 mod needed;
 mod neon;
 mod pg;
+mod pgbouncer;
 mod proving;
 mod recovery;
 mod sql;
@@ -73,7 +75,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 22] = [
+static FAMILIES: &[&[Entry]] = &[
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
@@ -81,6 +83,7 @@ static FAMILIES: [&[Entry]; 22] = [
     control::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
@@ -90,6 +93,7 @@ static FAMILIES: [&[Entry]; 22] = [
     table::WORDS,
     time::WORDS,
     files::WORDS,
+    http::WORDS,
     github::WORDS,
     neon::WORDS,
     branching::WORDS,
