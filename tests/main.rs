@@ -7,6 +7,7 @@ mod drill;
 mod journal;
 mod lab;
 mod layers;
+mod logical;
 mod measure;
 mod neon;
 mod pitr;

@@ -8,6 +8,7 @@ mod env_file;
 pub mod files;
 mod github;
 pub mod local;
+mod logical;
 pub mod loopback;
 mod needed;
 pub mod neon;
@@ -181,6 +182,10 @@ impl Effects {
         Copying { world: &self.world, postgres: &self.postgres }
     }
 
+    fn logical(&self) -> logical::Logical<'_> {
+        logical::Logical { world: &self.world, postgres: &self.postgres }
+    }
+
     fn neon(&self) -> neon::Neon<'_> {
         neon::Neon { postgres: &self.postgres }
     }
@@ -222,6 +227,7 @@ impl Effects {
             "neon::needed" => needed::perform(&self.world, action),
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
+            word if logical::knows(word) => logical::perform(&self.logical(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -238,6 +244,7 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
+            word if logical::knows(word) => logical::resolve(&self.logical(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
@@ -268,6 +275,7 @@ impl Effects {
             }),
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             word if neon::knows(word) => neon::preview(&self.neon(), action).await,
+            word if logical::knows(word) => logical::preview(&self.logical(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -281,6 +289,7 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
+            word if logical::knows(word) => logical::by_hand(action),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
             _ => return Vec::new(),
         };

@@ -5,6 +5,7 @@
 pub mod copying;
 pub mod files;
 pub mod github;
+pub mod logical;
 pub mod needed;
 pub mod neon;
 pub mod proving;

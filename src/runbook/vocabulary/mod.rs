@@ -19,6 +19,7 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod logical;
 mod needed;
 mod neon;
 mod pg;
@@ -72,13 +73,14 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 21] = [
+static FAMILIES: [&[Entry]; 22] = [
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    logical::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
