@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rhai::", &["runbook"]),
     ("minijinja::", &["runbook"]),
     ("rusqlite::", &["journal"]),
-    ("tokio_postgres::", &["effects", "lab/neon/storage/ask"]),
+    ("tokio_postgres::", &["effects", "lab/cutover/session", "lab/neon/storage/ask"]),
     ("reqwest::", &["effects"]),
     ("axum::", &["lab/neon"]),
     ("clap::", &["cli"]),

@@ -16,6 +16,7 @@ mod postgres;
 mod process;
 mod program;
 mod purge;
+mod reach;
 mod report;
 mod runbook;
 mod support;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use copying::Copying;
 use postgres::lock::Holder;
-use postgres::{Postgres, scratch};
+use postgres::{Postgres, control, scratch};
 use recovery::Recovering;
 
 pub use postgres::lock::HeldLock;
@@ -215,6 +215,7 @@ impl Effects {
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
+            word if control::WORDS.contains(&word) => control::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
@@ -242,6 +243,7 @@ impl Effects {
             "sql::admin" => postgres::admin::resolve(&self.postgres, action, ticket, doubt).await,
             "command::run" => process::resolve(&self.world, action, ticket, doubt).await,
             word if scratch::WORDS.contains(&word) => scratch::resolve(&self.postgres, action, ticket, doubt).await,
+            word if control::WORDS.contains(&word) => control::resolve(&self.postgres, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
             word if logical::knows(word) => logical::resolve(&self.logical(), action, ticket, doubt).await,
@@ -262,6 +264,7 @@ impl Effects {
             "command::run" => process::preview(&self.world, action).await,
             "pg::url" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
+            word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
@@ -287,6 +290,7 @@ impl Effects {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::by_hand(action).map(|line| vec![line]),
             "command::run" => process::by_hand(&self.world, action).map(|line| vec![line]),
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
+            word if control::WORDS.contains(&word) => control::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             word if logical::knows(word) => logical::by_hand(action),

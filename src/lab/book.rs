@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::cutover::{Plan, pooler};
 use super::neon::daemon::DATA;
 use super::user::ServerUser;
 use super::{SCRATCH, SOURCE, failed};
@@ -51,6 +52,9 @@ pub struct Book {
     /// Whether `source` keeps its history.
     #[serde(default)]
     pub pitr: bool,
+    /// The world of a cutover, if it has one.
+    #[serde(default)]
+    pub cutover: Option<Plan>,
 }
 
 impl Book {
@@ -67,6 +71,7 @@ impl Book {
             source_port: 0,
             scratch_port: 0,
             pitr: false,
+            cutover: None,
         }
     }
 
@@ -141,7 +146,12 @@ impl Book {
 
     /// The URL of a database of a server for a role.
     pub fn url(&self, server: &str, role: &str, database: &str) -> String {
-        format!("postgresql://{role}:{}@127.0.0.1:{}/{database}", self.password, self.port(server))
+        self.url_at(self.port(server), role, database)
+    }
+
+    /// The same by the port.
+    pub fn url_at(&self, port: u16, role: &str, database: &str) -> String {
+        format!("postgresql://{role}:{}@127.0.0.1:{port}/{database}", self.password)
     }
 
     /// Makes the servers' folder, marked as this lab's and theirs to write, with a file that has the password.
@@ -188,7 +198,8 @@ impl Book {
         let entries = std::fs::read_dir(&self.servers).into_iter().flatten().flatten();
         let of_neon = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(DATA.as_bytes()));
         let of_neon: Vec<PathBuf> = of_neon.map(|entry| entry.path()).collect();
-        for folder in [self.data(SOURCE), self.data(SCRATCH), self.base(), self.archive()].into_iter().chain(of_neon) {
+        let own = [SOURCE, SCRATCH, "base", "archive", pooler::FOLDER].map(|name| self.servers.join(name));
+        for folder in own.into_iter().chain(of_neon) {
             remove_folder(&folder).map_err(|error| cannot(&error))?;
         }
         let _ = std::fs::remove_file(self.servers.join("password"));

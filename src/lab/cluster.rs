@@ -10,18 +10,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{failed, history};
+use super::{failed, history, processes};
 use crate::effects::loopback::free_port;
 use crate::model::fault::Fault;
 
 /// The role that may do everything.
 pub const SUPERUSER: &str = "lab";
 
-/// Enough for two million rows on a small machine; durable, so that a lab can be crashed; logical decoding for copies that follow.
+/// Enough for two million rows on a small machine; durable, so that a lab can be crashed; logical decoding for copies that follow,
+/// in both directions.
 const SETTINGS: &str = "\
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -30,6 +31,11 @@ shared_buffers = 128MB
 maintenance_work_mem = 128MB
 work_mem = 16MB
 wal_level = logical
+max_replication_slots = 20
+max_wal_senders = 20
+max_worker_processes = 24
+max_logical_replication_workers = 12
+max_sync_workers_per_subscription = 4
 max_wal_size = 2GB
 checkpoint_timeout = 15min
 log_line_prefix = '%m [%p] %q%u@%d %a '
@@ -115,8 +121,7 @@ impl Cluster<'_> {
 
     /// The processes that serve or make these files.
     pub fn processes(&self) -> Vec<i32> {
-        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| self.runs(*pid)).collect()
+        processes::all(|line| self.is(line))
     }
 
     /// Whether the server runs and takes connections.
@@ -203,20 +208,19 @@ impl Cluster<'_> {
     }
 
     fn runs(&self, pid: i32) -> bool {
-        let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+        processes::command_line(pid).is_some_and(|line| self.is(&line))
+    }
+
+    /// Whether a command line is one of this server's.
+    fn is(&self, line: &[u8]) -> bool {
         let mut words = line.split(|byte| *byte == 0);
         let program = words.next().unwrap_or_default();
-        let is = |name: &[u8]| program == name || program.ends_with(&[b"/", name].concat());
-        (is(b"postgres") || is(b"initdb"))
+        (processes::is_program(program, "postgres") || processes::is_program(program, "initdb"))
             && words.next() == Some(b"-D")
             && words.next() == Some(self.data.as_os_str().as_encoded_bytes())
     }
 
-    /// Signals exactly this process: the handle pins it, and what it is, is looked at again behind the handle.
     fn signal(&self, pid: i32, signal: Signal) {
-        let Some(handle) = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return };
-        if self.runs(pid) {
-            let _ = pidfd_send_signal(handle, signal);
-        }
+        processes::signal(pid, signal, |line| self.is(line));
     }
 }

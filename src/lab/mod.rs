@@ -6,11 +6,13 @@
 
 mod book;
 mod cluster;
+pub mod cutover;
 mod down;
 mod history;
 mod load;
 mod lock;
 pub mod neon;
+mod processes;
 pub mod programs;
 mod psql;
 mod state;
@@ -23,7 +25,7 @@ use std::path::PathBuf;
 
 pub use down::{Removed, down};
 pub use state::{Condition, Lab, Neon, Server, Writer, status};
-pub use up::{SMALL_ROWS, Wish, up};
+pub use up::{SMALL_ROWS, Traffic, Wish, up};
 
 use crate::model::clock::SharedClock;
 use crate::model::event::SharedSink;

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::book::Book;
 use super::cluster::SUPERUSER;
+use super::cutover::Cutover;
 use super::load::APP;
 use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Place, SCRATCH, SOURCE, history, up, writer};
+use super::{Place, SCRATCH, SOURCE, cutover, history, up, writer};
 use crate::effects::files;
 use crate::model::fault::Fault;
 
@@ -47,6 +48,9 @@ pub struct Lab {
     /// What brings the source back to an earlier moment, where the lab keeps its history.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// The world of a cutover, where the lab is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutover: Option<Cutover>,
 }
 
 /// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
@@ -149,5 +153,6 @@ pub fn look(place: &Place, book: &Book) -> Lab {
     let folder = place.folder.display().to_string();
     let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
     let recovery = book.pitr.then(|| history::recovery(book));
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery }
+    let cutover = cutover::describe(place, book);
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery, cutover }
 }

@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Lab, Place, SCRATCH, SOURCE, failed, state, writer};
+use super::{Lab, Place, SCRATCH, SOURCE, cutover, failed, state, writer};
 use crate::effects::{files, programs};
 use crate::model::digest;
 use crate::model::event::Event;
@@ -40,6 +40,17 @@ pub struct Wish {
     pub neon: bool,
     /// Whether the source keeps its history: a base backup and every segment of its WAL.
     pub pitr: bool,
+    /// Whether it is the world of a cutover.
+    pub cutover: Option<Traffic>,
+}
+
+/// What the application of a cutover's world does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Transactions a second.
+    pub rate: Option<u32>,
+    /// Its connections.
+    pub connections: Option<u32>,
 }
 
 /// Brings the lab up, whatever is there of it already.
@@ -71,6 +82,14 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
         }
     };
     start(place, &programs, &user, &mut book)?;
+    if let Some(traffic) = &wish.cutover {
+        cutover::make(place, &programs, &mut book, traffic)?;
+    }
+    cutover::pooler::start(place, &user, &mut book)?;
+    if wish.cutover.is_some() {
+        cutover::point(place, &book)?;
+        cutover::app::start(place)?;
+    }
     if wish.writer {
         writer::start(place)?;
     }

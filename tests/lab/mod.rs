@@ -1,6 +1,7 @@
 //! The lab, brought up, killed, and taken down as people do it.
 
 mod contents;
+mod cutover;
 mod life;
 mod neon;
 mod strangers;

@@ -11,6 +11,7 @@
 //! A test that stops, crashes or configures a server starts its own with [`Cluster::start`].
 
 pub mod cluster;
+pub mod cutover;
 pub mod lab;
 pub mod neon;
 pub mod pgbouncer;
@@ -21,6 +22,7 @@ pub mod world;
 use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Database};
+pub use cutover::Cutover;
 pub use lab::Lab;
 pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;

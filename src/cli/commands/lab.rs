@@ -14,7 +14,8 @@ use super::super::out::{Out, quoted};
 use super::super::session::whereabouts;
 use super::super::show::{Terminal, count};
 use crate::effects::local::SystemClock;
-use crate::lab::{self, Condition, Lab, Place, Server, Wish};
+use crate::lab::cutover::Checked;
+use crate::lab::{self, Condition, Lab, Place, Server, Traffic, Wish};
 use crate::model::fault::Fault;
 use crate::model::figures::size;
 use crate::model::secret::Vault;
@@ -59,7 +60,22 @@ enum What {
         /// Keep the source's history: a base backup, taken when the lab is made, and an archive of its WAL
         #[arg(long)]
         pitr: bool,
+        /// Make it the world of a cutover: a PgBouncer before the source, an empty database `managed` on the scratch server,
+        /// and an application that writes through the pooler
+        ///
+        /// Its role `app` is then a superuser on both servers, as the owner of a self-managed database often is.
+        #[arg(long)]
+        cutover: bool,
+        /// Transactions a second of the application (default: 200)
+        #[arg(long, value_name = "N", requires = "cutover")]
+        rate: Option<u32>,
+        /// Connections of the application (default: 4)
+        #[arg(long, value_name = "N", requires = "cutover")]
+        connections: Option<u32>,
     },
+    /// The application of `lab up --cutover`
+    #[command(subcommand)]
+    App(App),
     /// Stop the lab and remove what it made, and nothing else
     Down,
     /// Print the URLs, and what runs; exit 1 when the lab is not up
@@ -67,6 +83,9 @@ enum What {
     /// What the writer's process does.
     #[command(name = lab::writer::ARGUMENT, hide = true)]
     Write { folder: PathBuf },
+    /// What the application's process does.
+    #[command(name = lab::cutover::app::ARGUMENT, hide = true)]
+    Application { folder: PathBuf },
     /// What the stand-in's process does.
     #[command(name = lab::neon::daemon::ARGUMENT, hide = true)]
     Neon {
@@ -74,6 +93,25 @@ enum What {
         /// Whether it ends with its standard input.
         #[arg(long)]
         attached: bool,
+    },
+}
+
+#[derive(clap::Subcommand)]
+enum App {
+    /// Start it, if it is not at work; it reads its `app.env` anew
+    Start,
+    /// Stop it, if it is at work, between two transactions
+    Stop,
+    /// Whether each write that was acknowledged is there exactly once; exit 3 when not
+    ///
+    /// A write whose connection was lost while COMMIT was under way counts as unknown, neither lost nor doubled.
+    Check {
+        /// Where it must be: `source`, `managed`, or a URL
+        #[arg(long, visible_alias = "url", value_name = "WHERE", default_value = "source")]
+        on: String,
+        /// Where it must not be alone: what is only there is on the wrong side
+        #[arg(long, value_name = "WHERE")]
+        other: Option<String>,
     },
 }
 
@@ -89,6 +127,10 @@ impl Args {
             lab::neon::daemon::run(lab::neon::daemon::Options { folder, attached, path: path(), clock })?;
             return Ok(Verdict::Pass);
         }
+        if let What::Application { folder } = &self.what {
+            lab::cutover::app::run(folder, Arc::new(SystemClock))?;
+            return Ok(Verdict::Pass);
+        }
         let folder = folder(global, matches!(self.what, What::Up { .. }))?;
         let program = std::env::current_exe()
             .map_err(|error| CliError::refused(format!("this program's own path is unknown: {error}")))?;
@@ -101,9 +143,10 @@ impl Args {
             clock: Arc::new(SystemClock),
         };
         match self.what {
-            What::Up { rows, small, at, writer, neon, pitr } => {
+            What::Up { rows, small, at, writer, neon, pitr, cutover, rate, connections } => {
                 let rows = if small { Some(lab::SMALL_ROWS) } else { rows };
-                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr }).map_err(refused)?;
+                let cutover = cutover.then_some(Traffic { rate, connections });
+                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr, cutover }).map_err(refused)?;
                 print(out, &lab);
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
@@ -115,7 +158,8 @@ impl Args {
             }
             What::Down => down(out, &place),
             What::Status => status(out, &place),
-            What::Write { .. } | What::Neon { .. } => Ok(Verdict::Pass),
+            What::App(what) => app(out, &place, what),
+            What::Write { .. } | What::Application { .. } | What::Neon { .. } => Ok(Verdict::Pass),
         }
     }
 }
@@ -164,6 +208,63 @@ fn status(out: &Out, place: &Place) -> Result<Verdict, CliError> {
     }
 }
 
+fn app(out: &Out, place: &Place, what: App) -> Result<Verdict, CliError> {
+    match what {
+        App::Start => lab::cutover::app::start(place).map_err(refused)?,
+        App::Stop => lab::cutover::app::stop(&place.folder).map_err(refused)?,
+        App::Check { on, other } => return check(out, place, &on, other.as_deref()),
+    }
+    let (done, running) = if matches!(what, App::Start) { ("at work", true) } else { ("stopped", false) };
+    if out.json {
+        out.json(&json!({ "running": running }));
+    } else {
+        out.talk(&format!("the application is {done}"));
+    }
+    Ok(Verdict::Pass)
+}
+
+fn check(out: &Out, place: &Place, on: &str, other: Option<&str>) -> Result<Verdict, CliError> {
+    let lab = lab::status(place).map_err(refused)?;
+    let cutover = lab.and_then(|lab| lab.cutover);
+    let cutover = cutover
+        .ok_or_else(|| CliError::refused("this lab has no application".to_owned()).next("runsheet lab up --cutover"))?;
+    let url = |place: &str| match place {
+        "source" => Ok(cutover.source_url.clone()),
+        "managed" => Ok(cutover.managed_url.clone()),
+        url if url.contains("://") => Ok(url.to_owned()),
+        other => Err(CliError::refused(format!("{other} is neither `source`, nor `managed`, nor a URL"))),
+    };
+    let other = other.map(url).transpose()?;
+    let checked = lab::cutover::check(&place.folder, &url(on)?, other.as_deref()).map_err(refused)?;
+    if out.json {
+        out.json(&checked);
+    } else {
+        tell(out, &checked);
+    }
+    Ok(if checked.pass { Verdict::Pass } else { Verdict::Fail })
+}
+
+fn tell(out: &Out, checked: &Checked) {
+    let Checked { acknowledged, unknown, unknown_there, .. } = checked;
+    out.talk(&format!("acknowledged: {acknowledged}; unknown: {unknown}, of which {unknown_there} are there"));
+    for (name, found) in [
+        ("lost", &checked.lost),
+        ("doubled", &checked.doubled),
+        ("on the wrong side", &checked.wrong_side),
+        ("torn", &checked.torn),
+        ("refused, and there", &checked.refused_there),
+    ] {
+        let names = if found.names.is_empty() { String::new() } else { format!(": {}", found.names.join(", ")) };
+        out.talk(&format!("{name}: {}{names}", found.count));
+    }
+    if let Some(gap) = &checked.gap {
+        let (seconds, frozen, refused) = (gap.seconds, gap.frozen, gap.refused);
+        out.talk(&format!(
+            "longest time without a write: {seconds:.3} s, of which {frozen:.3} s refused or held; {refused} refused"
+        ));
+    }
+}
+
 /// The URLs for a shell, the rest for a person.
 fn print(out: &Out, lab: &Lab) {
     if out.json {
@@ -185,9 +286,22 @@ fn print(out: &Out, lab: &Lab) {
         Some(neon) => out.talk(&format!("stand-in for Neon: at work (process {}), {}", neon.pid, neon.api_base)),
         None => out.talk("stand-in for Neon: none"),
     }
+    if let Some(cutover) = &lab.cutover {
+        let (app, pooler) = (&cutover.app, &cutover.pooler);
+        let runs = |runs| if runs { "at work" } else { "not at work" };
+        let written = count(u64::try_from(app.acknowledged).unwrap_or(u64::MAX), "transaction");
+        out.talk(&format!("pooler: {} on 127.0.0.1:{}, {}", runs(pooler.pid.is_some()), pooler.port, pooler.config));
+        out.talk(&format!("application: {}, {} a second, {written} in {}", runs(app.pid.is_some()), app.rate, app.log));
+        out.talk("its lines for a runsheet.toml: `runsheet lab status --json`, below `cutover.toml`");
+    }
     if lab.state == Condition::Up {
         out.data(&format!("export LAB_SOURCE_URL={}", quoted(&lab.source.url)));
         out.data(&format!("export LAB_SCRATCH_URL={}", quoted(&lab.scratch.url)));
+        if let Some(cutover) = &lab.cutover {
+            out.data(&format!("export LAB_POOLED_URL={}", quoted(&cutover.pooled_url)));
+            out.data(&format!("export LAB_MANAGED_URL={}", quoted(&cutover.managed_url)));
+            out.data(&format!("export LAB_POOLER_ADMIN_URL={}", quoted(&cutover.pooler.admin_url)));
+        }
         if let Some(recovery) = &lab.recovery {
             out.data(&format!("export LAB_RECOVERY_BASE={}", quoted(&recovery.base)));
             out.data(&format!("export LAB_RECOVERY_COMMAND={}", quoted(&recovery.restore_command)));

@@ -17,6 +17,8 @@ use super::tools::{self, Job, Tool};
 use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::measure::{self, Exported, How};
+use crate::effects::postgres::quote;
+use crate::effects::postgres::stamp::IS_STAMPED;
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
@@ -39,6 +41,8 @@ struct Source {
     bytes: u64,
     tables: u64,
     at: DateTime<Utc>,
+    /// Schemas of runs, which are no part of it.
+    stamped: Vec<String>,
 }
 
 /// Dumps once.
@@ -131,6 +135,7 @@ async fn look(session: &Session) -> Result<Source, Fault> {
     let row = rows.first().ok_or_else(|| Fault::fatal("server.answer", "the server says nothing of itself"))?;
     let version: String = column(row, 1)?;
     Ok(Source {
+        stamped: stamped(session).await?,
         database: column(row, 0)?,
         version: version.split_whitespace().next().unwrap_or_default().to_owned(),
         major: column::<i32>(row, 2)?.unsigned_abs() / 10_000,
@@ -138,6 +143,12 @@ async fn look(session: &Session) -> Result<Source, Fault> {
         tables: column::<i64>(row, 4)?.unsigned_abs(),
         at: column(row, 5)?,
     })
+}
+
+/// Schemas that runs keep their own things in.
+async fn stamped(session: &Session) -> Result<Vec<String>, Fault> {
+    let asked = format!("select n.nspname::text from pg_catalog.pg_namespace n where {IS_STAMPED} order by 1");
+    session.ask(&asked, &[], PgDump::WORD).await?.iter().map(|row| column(row, 0)).collect()
 }
 
 /// Fills the folder of an attempt; what is answered lacks the paths, which change when it is complete.
@@ -160,6 +171,8 @@ async fn fill(
     args.push(format!("--snapshot={}", exported.id));
     args.push(format!("--file={}", data.display()));
     args.push(compression.argument.clone());
+    // Quoted, a pattern means itself.
+    args.extend(source.stamped.iter().map(|schema| format!("--exclude-schema={}", quote::name(schema))));
     let job = Job { tool, target: &request.target, args, settings: &[], folder: partial };
     let progress = Arc::new(Progress::new(copying.world, "dumping", source.tables, &partial.join("stderr.log"))?);
     let waiting = tools::prepare(copying, job, ticket, ledger).await?;

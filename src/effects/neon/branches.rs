@@ -206,8 +206,8 @@ fn stamp(annotation: &Map<String, Value>) -> Option<Stamp> {
         host: text("host").unwrap_or_default(),
         operator: text("operator").unwrap_or_default(),
         at: wire::time(text("at").as_deref())?,
-        filled: false,
         keep: text("keep").as_deref() == Some("true"),
+        ..Stamp::default()
     })
 }
 

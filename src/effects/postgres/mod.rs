@@ -6,10 +6,12 @@
 pub mod admin;
 pub mod backend;
 pub mod connect;
+pub mod control;
 pub mod exec;
 pub mod faults;
 mod functions;
 pub mod handed;
+pub mod inside;
 mod lexer;
 pub mod libpq;
 pub mod lock;

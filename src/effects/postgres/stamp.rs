@@ -8,7 +8,7 @@ use crate::effects::{Past, Ticket, World};
 use crate::model::fault::Fault;
 
 /// Who made something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// Id of the run.
     #[serde(rename = "runsheet")]
@@ -27,7 +27,21 @@ pub struct Stamp {
     /// Whether it is to outlive its run: no sweep drops it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
+    /// Whether it is the schema for a run's own things, which may be needed when that run is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub control: bool,
+    /// Whether the database held nothing else when it was made: what came in since is the run's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
+    /// What was there all the same and stays: extensions and the like of whoever provides the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
 }
+
+/// A condition of SQL: the schema `n` of `pg_namespace` is a run's own, and no part of the database's contents.
+/// Kept in step with `measure/*.sql`.
+pub const IS_STAMPED: &str = r#"(starts_with(n.nspname, 'runsheet_')
+ and coalesce(starts_with(obj_description(n.oid, 'pg_namespace'), '{"runsheet":'), false))"#;
 
 impl Stamp {
     /// The stamp for what this action makes now.
@@ -40,8 +54,7 @@ impl Stamp {
             host: ticket.origin.host.clone(),
             operator: ticket.origin.operator.clone(),
             at: world.clock.now(),
-            filled: false,
-            keep: false,
+            ..Self::default()
         })
     }
 

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use super::{making, serve};
 use crate::effects::process::Session;
 use crate::lab::book::{Book, write_whole};
 use crate::lab::lock::Lock;
-use crate::lab::{Neon, Place, failed, writer};
+use crate::lab::{Neon, Place, failed, processes, writer};
 use crate::model::clock::SharedClock;
 use crate::model::fault::Fault;
 
@@ -206,29 +206,22 @@ fn end_below(folder: &Path) -> Vec<i32> {
         }
         let signal = if begun.elapsed() < Duration::from_secs(2) { Signal::QUIT } else { Signal::KILL };
         for pid in left {
-            // The handle pins it, and what it is, is looked at again behind the handle.
-            let handle = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
-            if let Some(handle) = handle.filter(|_| is_below(pid, folder)) {
-                let _ = pidfd_send_signal(handle, signal);
-            }
+            processes::signal(pid, signal, |line| is_below(line, folder));
         }
         std::thread::sleep(LOOK);
     }
 }
 
 fn below(folder: &Path) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| is_below(*pid, folder)).collect()
+    processes::all(|line| is_below(line, folder))
 }
 
-fn is_below(pid: i32, folder: &Path) -> bool {
-    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+fn is_below(line: &[u8], folder: &Path) -> bool {
     let folder = [folder.as_os_str().as_encoded_bytes(), b"/", DATA.as_bytes()].concat();
     let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
     // Only what it starts itself: an editor that has one of its files open is none of its business.
-    [b"postgres".as_slice(), b"pgbouncer", b"initdb", b"pg_basebackup", b"pg_dump", b"psql"]
+    ["postgres", "pgbouncer", "initdb", "pg_basebackup", "pg_dump", "psql"]
         .iter()
-        .any(|name| program == *name || program.ends_with(&[b"/", *name].concat()))
+        .any(|name| processes::is_program(program, name))
         && line.split(|byte| *byte == 0).skip(1).any(|argument| argument.starts_with(&folder))
 }

@@ -2,6 +2,7 @@
 //!
 //! Vocabulary builds them, effects read them; `WORD` ties the two together.
 
+pub mod control;
 pub mod copying;
 pub mod files;
 pub mod github;

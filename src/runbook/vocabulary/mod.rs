@@ -14,6 +14,7 @@ pub(crate) mod chaining;
 mod check;
 mod command;
 mod computes;
+mod control;
 mod copying;
 pub(crate) mod declaring;
 mod files;
@@ -78,6 +79,7 @@ static FAMILIES: [&[Entry]; 22] = [
     chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
+    control::WORDS,
     copying::WORDS,
     recovery::WORDS,
     logical::WORDS,

@@ -1,8 +1,13 @@
 -- Everything in a database that is no row: kind, name, definition. Names of other objects in definitions are qualified, since
 -- the search path is empty; nothing depends on OIDs, on the order of columns, or on columns that were dropped.
-with mine as (
+-- The schemas of runs and what is in them are no part of it.
+with stamped as (
+    select n.oid, n.nspname from pg_catalog.pg_namespace n
+     where starts_with(n.nspname, 'runsheet_') and starts_with(obj_description(n.oid, 'pg_namespace'), '{"runsheet":')
+), mine as (
     select n.oid, n.nspname from pg_catalog.pg_namespace n
      where n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp_)'
+       and n.oid not in (select oid from stamped)
 ), extended as (
     select classid, objid from pg_catalog.pg_depend
      where refclassid = 'pg_catalog.pg_extension'::regclass and deptype = 'e'
@@ -217,11 +222,13 @@ with mine as (
                                                     from jsonb_array_elements_text(nullif(to_jsonb(t) -> 'attnames', 'null')) n), '')
                                      || coalesce(' where ' || (to_jsonb(t) ->> 'rowfilter'), ''),
                                      ', ' order by t.schemaname, t.tablename)
-                     from pg_catalog.pg_publication_tables t where t.pubname = p.pubname))
-      from pg_catalog.pg_publication p
+                     from pg_catalog.pg_publication_tables t
+                    where t.pubname = p.pubname and t.schemaname not in (select nspname from stamped)))
+      from pg_catalog.pg_publication p where not starts_with(p.pubname, 'runsheet_')
     union all
     select 'subscription', format('%I', s.subname), ''
       from pg_catalog.pg_subscription s join pg_catalog.pg_database d on d.oid = s.subdbid and d.datname = current_database()
+     where not starts_with(s.subname, 'runsheet_')
     union all
     select 'large objects', 'count', count(*)::text from pg_catalog.pg_largeobject_metadata
     union all
@@ -237,6 +244,8 @@ with mine as (
      where (d.objoid >= 16384 or i.type = 'schema' and i.identity = 'public') and i.identity is not null
        and d.classoid <> 'pg_catalog.pg_extension'::regclass
        and not exists (select from extended e where e.classid = d.classoid and e.objid = d.objoid)
+       and not exists (select from stamped s where d.classoid = 'pg_catalog.pg_namespace'::regclass and d.objoid = s.oid
+                                                or format('%I', s.nspname) = i.schema or s.nspname = i.schema)
     union all
     select 'grants', g.kind || ' ' || g.name,
            format('owner %s', pg_catalog.pg_get_userbyid(g.owner))

@@ -8,8 +8,8 @@ use super::{WHAT, snapshot};
 use crate::model::fault::Fault;
 use crate::model::measured::SequenceMeasure;
 
-/// Sequences that the role may read; the others are named among the objects.
-const LIST: &str = "
+/// Sequences that the role may read, but for those of runs; the others are named among the objects.
+const LIST: &str = r#"
 select n.nspname::text, c.relname::text, s.seqincrement
   from pg_catalog.pg_sequence s
   join pg_catalog.pg_class c on c.oid = s.seqrelid
@@ -17,7 +17,8 @@ select n.nspname::text, c.relname::text, s.seqincrement
  where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
    and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
    and not (c.relpersistence = 'u' and pg_is_in_recovery())
- order by 1, 2";
+   and not (starts_with(n.nspname, 'runsheet_') and coalesce(starts_with(obj_description(n.oid, 'pg_namespace'), '{"runsheet":'), false))
+ order by 1, 2"#;
 
 /// Reads all sequences.
 pub async fn read(session: &Session) -> Result<Vec<SequenceMeasure>, Fault> {

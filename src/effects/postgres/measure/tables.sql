@@ -1,4 +1,4 @@
--- Every relation that holds rows of its own, and what is left out, biggest first.
+-- Every relation that holds rows of its own, and what is left out, biggest first. Those in schemas of runs are no part of it.
 select c.relkind::text,
        c.relpersistence::text,
        n.nspname::text,
@@ -32,4 +32,5 @@ select c.relkind::text,
    and c.relpersistence <> 't'
    and n.nspname not in ('pg_catalog', 'information_schema')
    and n.nspname !~ '^pg_toast'
+   and not (starts_with(n.nspname, 'runsheet_') and coalesce(starts_with(obj_description(n.oid, 'pg_namespace'), '{"runsheet":'), false))
  order by 5 desc, 3, 4

@@ -30,4 +30,5 @@ select n.nspname::text, c.relname::text, s.seqincrement, s.seqcycle,
                                                where o.sequence = f.sequence and p.relkind = 'p' and not p.relispartition))
  where c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema')
    and not (c.relpersistence = 'u' and pg_is_in_recovery())
+   and not (starts_with(n.nspname, 'runsheet_') and coalesce(starts_with(obj_description(n.oid, 'pg_namespace'), '{"runsheet":'), false))
  order by 1, 2, 5, 6, 7

@@ -9,7 +9,7 @@ mod ask;
 mod copy;
 mod grow;
 mod history;
-mod pooler;
+pub mod pooler;
 mod proxy;
 mod schema;
 mod server;

@@ -1,5 +1,6 @@
 //! A PgBouncer in transaction mode before a server, with the service's settings.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ impl Pooler {
         let config = folder.join("pgbouncer.ini");
         copy::write(ground, &folder.join("users.txt"), &format!("\"{SUPERUSER}\" \"{}\"\n", ground.superuser)).await?;
         copy::write(ground, &config, &settings(folder, server, port)).await?;
-        let mut command = ground.user.command(program(ground)?);
+        let mut command = ground.user.command(program(&ground.path)?);
         command.arg("-q").arg(&config).stderr(Stdio::null());
         let child = tokio::process::Command::from(command).spawn();
         let mut pooler = Self { child: child.map_err(|error| failed("PgBouncer cannot be started", &error))?, port };
@@ -79,11 +80,12 @@ fn settings(folder: &Path, server: u16, port: u16) -> String {
     )
 }
 
-fn program(ground: &Ground) -> Result<PathBuf, Fault> {
-    let on_path = programs::folders(&ground.path, Path::new(programs::VERSIONS));
+/// Where the program is.
+pub fn program(path: &OsStr) -> Result<PathBuf, Fault> {
+    let on_path = programs::folders(path, Path::new(programs::VERSIONS));
     let mut all = on_path.chain([PathBuf::from(SYSTEM)]).map(|folder| folder.join("pgbouncer"));
     all.find(|path| path.is_file()).ok_or_else(|| {
-        Fault::fatal("lab.programs", "PgBouncer, which stands behind the pooled hosts, is not on the path")
+        Fault::fatal("lab.programs", "PgBouncer, which pools connections, is not on the path")
             .hinted("install it: `apt-get install pgbouncer`; direct hosts work without it")
     })
 }

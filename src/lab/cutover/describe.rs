@@ -1,0 +1,119 @@
+//! What people, tests and `runsheet.toml` need to know of it.
+
+use serde::Serialize;
+
+use super::log::{Status, read};
+use super::{ADMIN, ENV, LOG, MANAGED, app, pooler};
+use crate::lab::book::Book;
+use crate::lab::load::APP;
+use crate::lab::{Place, SCRATCH, SOURCE};
+
+/// The world of a cutover.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cutover {
+    /// The application's database through the pooler.
+    pub pooled_url: String,
+    /// The same on the self-managed server itself.
+    pub source_url: String,
+    /// The empty database on the managed server.
+    pub managed_url: String,
+    /// The pooler.
+    pub pooler: Pooler,
+    /// The application.
+    pub app: App,
+    /// What stops the application.
+    pub quiesce: Vec<String>,
+    /// What starts it.
+    pub resume: Vec<String>,
+    /// Lines for a `runsheet.toml`.
+    pub toml: String,
+}
+
+/// The PgBouncer of a lab.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pooler {
+    /// Its process, if it runs.
+    pub pid: Option<i32>,
+    /// Where it listens on loopback.
+    pub port: u16,
+    /// Its admin console, for the role that may command it.
+    pub admin_url: String,
+    /// Its ini.
+    pub config: String,
+    /// The name under which the application asks it for its database.
+    pub database: String,
+}
+
+/// The application of a lab.
+#[derive(Clone, Debug, Serialize)]
+pub struct App {
+    /// Its process, if it is at work.
+    pub pid: Option<u32>,
+    /// The file that tells it where its database is, which it reads when it starts.
+    pub env: String,
+    /// Its log.
+    pub log: String,
+    /// Transactions a second.
+    pub rate: u32,
+    /// Its connections.
+    pub connections: u32,
+    /// Transactions that were acknowledged.
+    pub acknowledged: usize,
+}
+
+/// Describes it, where a lab has it.
+pub fn describe(place: &Place, book: &Book) -> Option<Cutover> {
+    let plan = book.cutover.as_ref()?;
+    let command = |what: &str| -> Vec<String> {
+        let state = place.folder.parent().unwrap_or(&place.folder);
+        let words = [&place.program.display().to_string(), "--state", &state.display().to_string(), "lab", "app", what];
+        words.map(str::to_owned).to_vec()
+    };
+    let app = App {
+        pid: app::at_work(&place.folder).map(|session| session.session),
+        env: place.folder.join(ENV).display().to_string(),
+        log: place.folder.join(LOG).display().to_string(),
+        rate: plan.rate,
+        connections: plan.connections,
+        acknowledged: read(&place.folder.join(LOG)).iter().filter(|line| line.status == Status::Acknowledged).count(),
+    };
+    let pooler = Pooler {
+        pid: pooler::pid(book),
+        port: plan.pooler_port,
+        admin_url: book.url_at(plan.pooler_port, ADMIN, "pgbouncer"),
+        config: pooler::config(book).display().to_string(),
+        database: APP.to_owned(),
+    };
+    let mut cutover = Cutover {
+        pooled_url: book.url_at(plan.pooler_port, APP, APP),
+        source_url: book.url(SOURCE, APP, APP),
+        managed_url: book.url(SCRATCH, APP, MANAGED),
+        pooler,
+        app,
+        quiesce: command("stop"),
+        resume: command("start"),
+        toml: String::new(),
+    };
+    cutover.toml = toml(&cutover);
+    Some(cutover)
+}
+
+/// Both targets, the pooler, the consumer that is moved with it, and what stops and starts the application.
+fn toml(cutover: &Cutover) -> String {
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    let Cutover { pooled_url, source_url, managed_url, pooler, quiesce, resume, .. } = cutover;
+    format!(
+        "[targets.old]\nurl = {}\ndirect_url = {}\nlabel = \"self-managed\"\n\n[targets.new]\nurl = {}\nlabel = \"managed\"\n\n\
+         [pgbouncer]\nadmin_url = {}\n\n\
+         [[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {}\nconfig = {}\n\n\
+         [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\nquiesce = {}\nresume = {}\n",
+        text(pooled_url),
+        text(source_url),
+        text(managed_url),
+        text(&pooler.admin_url),
+        text(&pooler.database),
+        text(&pooler.config),
+        serde_json::json!(quiesce),
+        serde_json::json!(resume),
+    )
+}
