@@ -2,4 +2,4 @@
 
 mod follow;
 mod removed;
-mod world;
+pub mod world;

@@ -15,7 +15,6 @@ use runsheet::model::request::logical::{
     LogicalArrived, LogicalBeat, LogicalDrain, LogicalProgress, LogicalPublish, LogicalRemove, LogicalSequences,
     LogicalSubscribe,
 };
-use serde_json::json;
 
 use crate::postgres::harness::Book;
 use crate::support::{Cluster, Database, target, world};
@@ -64,7 +63,9 @@ impl World {
         let stamp = format!("{:08x}{}", 0xc0ff_0000 + NUMBER.fetch_add(1, Ordering::Relaxed), "0".repeat(56));
         let (source, copy) = (from.database("old"), to.database("new"));
         let name = format!("runsheet_{}", &stamp[..8]);
-        let comment = json!({ "runsheet": "cutover-7", "stamp": stamp, "host": "here", "operator": "tester", "at": "2026-01-01T00:00:00Z" });
+        let comment = format!(
+            r#"{{"runsheet":"cutover-7","stamp":"{stamp}","host":"here","operator":"tester","at":"2026-01-01T00:00:00Z","control":true}}"#
+        );
         for database in [&source, &copy] {
             database.sql(&format!("{schema}; create schema {name}; comment on schema {name} is '{comment}'"));
         }

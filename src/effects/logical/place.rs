@@ -4,12 +4,9 @@ use tokio_postgres::types::Type;
 
 use crate::effects::Ticket;
 use crate::effects::postgres::connect::{Session, column};
-use crate::effects::postgres::quote;
 use crate::effects::postgres::stamp::Stamp;
+use crate::effects::postgres::{control, quote};
 use crate::model::fault::Fault;
-
-/// Hexadecimal digits of a run's stamp in the name of its control schema.
-const DIGITS: usize = 8;
 
 /// Every control schema of a database, and what of a copy there is on this side.
 const LISTED: &str = "
@@ -107,7 +104,7 @@ impl Place {
 
 /// The name of the control schema of the run of this action.
 pub fn own(ticket: &Ticket) -> Option<String> {
-    ticket.origin.stamp.get(..DIGITS).map(|digits| format!("runsheet_{digits}"))
+    (!ticket.origin.stamp.is_empty()).then(|| control::name(&ticket.origin))
 }
 
 /// The control schema that is meant: the one that is given, else this run's, else the only one with a copy.

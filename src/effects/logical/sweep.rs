@@ -17,7 +17,7 @@ const WORD: &str = LogicalSweep::WORD;
 
 /// Everything that is named as live copies are, with the stamp that it carries. Slots carry none.
 const NAMED: &str = "
-select substr(name, 1, 17), stamp from (
+select substr(name, 1, 17), stamp, name ~ '_back' from (
     select pubname::text as name, pg_catalog.obj_description(oid, 'pg_publication') as stamp from pg_catalog.pg_publication
     union all
     select subname, pg_catalog.obj_description(oid, 'pg_subscription') from pg_catalog.pg_subscription
@@ -36,8 +36,10 @@ pub async fn perform(
     let session = logical.postgres.session(&request.target, &application_name(ticket)).await?;
     session.require_writable()?;
     let (mut going, mut kept): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
-    for (schema, stamp) in stamps(&session).await? {
+    for (schema, Found { stamp, back }) in found(&session).await? {
         let why = match stamp {
+            // A cutover is over long before nobody wants to go back any more.
+            Some(stamp) if back => Some(format!("the way back of {stamp}: logical::remove with its schema ends it")),
             Some(stamp) if stamp.is_of(ticket) => Some("this run made it".to_owned()),
             Some(stamp) => stamp.held(&*logical.world.past),
             None => Some("nothing of it carries a stamp any more: look who reads it, and drop it by hand".to_owned()),
@@ -58,17 +60,25 @@ pub async fn perform(
     Ok(Done { value: json!({ "removed": removed, "kept": kept }), rows: None })
 }
 
+/// What a live copy left in a database.
+#[derive(Default)]
+struct Found {
+    stamp: Option<Stamp>,
+    /// Whether a stream goes back to the old database.
+    back: bool,
+}
+
 /// Everything that live copies left, by control schema.
-async fn stamps(session: &Session) -> Result<BTreeMap<String, Option<Stamp>>, Fault> {
-    let mut found: BTreeMap<String, Option<Stamp>> = BTreeMap::new();
+async fn found(session: &Session) -> Result<BTreeMap<String, Found>, Fault> {
+    let mut found: BTreeMap<String, Found> = BTreeMap::new();
     for row in session.ask(NAMED, &[], WORD).await? {
-        let stamp = Stamp::read(column(&row, 1)?);
         let known = found.entry(column(&row, 0)?).or_default();
-        *known = known.take().or(stamp);
+        known.stamp = known.stamp.take().or(Stamp::read(column(&row, 1)?));
+        known.back |= column::<bool>(&row, 2)?;
     }
     for (place, _) in place::list(session).await? {
         if let Some(known) = found.get_mut(&place.schema) {
-            *known = Some(place.stamp);
+            known.stamp = Some(place.stamp);
         }
     }
     Ok(found)

@@ -74,7 +74,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 22] = [
+static FAMILIES: [&[Entry]; 23] = [
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
