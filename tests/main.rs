@@ -4,6 +4,7 @@ mod chaos;
 mod config;
 mod copying;
 mod drill;
+mod freeze;
 mod journal;
 mod lab;
 mod layers;

@@ -59,6 +59,9 @@ impl Project {
         for (name, password) in config.passwords() {
             vault.hide(name, password);
         }
+        for (name, secret) in config.secrets() {
+            vault.keep(name, secret);
+        }
         if let Some(url) = &config.notify {
             vault.hide("notify.url", url);
         }

@@ -1,8 +1,8 @@
 //! Files and folders that only their owner may enter or read, there whole or not at all.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 /// Makes a folder, with those above it. One that is there is left as it is.
@@ -15,6 +15,11 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 /// What lies there under that name is left from a kill, or was put there by somebody: it is never written into, since it
 /// may be everybody's to read, or lead elsewhere.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_for(path, bytes, None)
+}
+
+/// The same for the owner of another file, who must be able to read it from the moment that it is there.
+pub fn write_for(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     match std::fs::remove_file(&draft) {
@@ -23,6 +28,17 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
+    if let Some(like) = like {
+        let own = file.metadata()?;
+        let given = fchown(&file, Some(like.uid()), Some(like.gid()));
+        // Nothing is said about a group, which may do nothing with it.
+        if own.uid() != like.uid()
+            && let Err(error) = given
+        {
+            drop(std::fs::remove_file(&draft));
+            return Err(io::Error::new(error.kind(), "it belongs to another user, who could not read it afterwards"));
+        }
+    }
     file.sync_all()?;
     std::fs::rename(&draft, path)
 }

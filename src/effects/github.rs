@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::DateTime;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use reqwest::StatusCode;
 use serde::Deserialize;
 
+use super::http::client::{self, Redirected};
 use super::{Done, World};
 use crate::model::Value;
 use crate::model::action::Action;
@@ -77,12 +77,7 @@ struct Asking<'a> {
 impl<'a> Asking<'a> {
     fn of(world: &'a World) -> Result<Self, Fault> {
         let access = world.providers.github()?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(super::postgres::tls::public()?)
-            .user_agent(concat!("runsheet/", env!("CARGO_PKG_VERSION")))
-            .timeout(LIMIT)
-            .build()
-            .map_err(|error| Fault::retryable("github.client", error.without_url().to_string()))?;
+        let client = client::client(&access.api_base, LIMIT, Redirected::Follows)?;
         Ok(Self { world, access, client, exhausted: AtomicBool::new(false) })
     }
 
@@ -171,31 +166,26 @@ impl<'a> Asking<'a> {
                 request = request.bearer_auth(token);
             }
             let pause = backoff(Duration::from_millis(500), PATIENCE, attempt);
-            let answer = match request.send().await {
+            let answer = match client::exchange(request).await {
                 Ok(answer) => answer,
-                Err(error) => {
-                    told = format!("GitHub could not be asked: {}", cause(&error.without_url()));
+                Err(missed) => {
+                    told = format!("GitHub could not be asked: {}", missed.why());
                     self.wait(attempt, pause).await;
                     continue;
                 }
             };
-            let status = answer.status();
-            let header =
-                |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let after = header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-            let spent = header("x-ratelimit-remaining").is_some_and(|left| left == "0");
+            let status = answer.status;
+            let after = answer.retry_after(self.world.clock.now());
+            let spent = answer.header("x-ratelimit-remaining").is_some_and(|left| left == "0");
             match status {
-                StatusCode::OK => match answer.text().await {
-                    Ok(text) => return Reply::Found(text),
-                    Err(error) => told = format!("GitHub's answer broke off: {}", error.without_url()),
-                },
-                StatusCode::NOT_FOUND => return Reply::Missing,
-                StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS if spent => {
+                200 => return Reply::Found(String::from_utf8_lossy(&answer.body).into_owned()),
+                404 => return Reply::Missing,
+                403 | 429 if spent => {
                     self.exhausted.store(true, Ordering::Relaxed);
                     return Reply::CannotTell("GitHub's limit on requests is used up".into());
                 }
-                StatusCode::FORBIDDEN if after.is_none() => return Reply::CannotTell(answered(status)),
-                _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || after.is_some() => {
+                403 if after.is_none() => return Reply::CannotTell(answered(status)),
+                _ if status >= 500 || status == 429 || after.is_some() => {
                     told = answered(status);
                     if after.is_some_and(|after| after > PATIENCE) {
                         return Reply::CannotTell(told);
@@ -215,17 +205,8 @@ impl<'a> Asking<'a> {
     }
 }
 
-fn answered(status: StatusCode) -> String {
-    format!("GitHub answered {}", status.as_u16())
-}
-
-/// The innermost reason of an error: `connection refused` rather than `error sending request`.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
+fn answered(status: u16) -> String {
+    format!("GitHub answered {status}")
 }
 
 fn read(number: u64, text: &str) -> Pull {

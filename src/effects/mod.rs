@@ -7,16 +7,19 @@ pub mod copying;
 mod env_file;
 pub mod files;
 mod github;
+pub mod http;
 pub mod local;
 mod logical;
 pub mod loopback;
 mod needed;
 pub mod neon;
 pub mod notify;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod programs;
 pub mod recovery;
+mod shell;
 
 use std::sync::Arc;
 
@@ -37,6 +40,8 @@ use crate::model::identity::{Identity, ServerMoment};
 use crate::model::ids::{ActionKey, RunId};
 use crate::model::preview::{Level, Previewed};
 use crate::model::provider::Providers;
+use crate::model::request::Request;
+use crate::model::request::http::Consumers;
 use crate::model::secret::Vault;
 use crate::model::target::Target;
 
@@ -116,9 +121,14 @@ pub struct Ticket {
 impl Ticket {
     /// What tells apart whatever this action makes: known before it is made, and again after a crash.
     pub(crate) fn unique(&self) -> String {
-        let mut unique = digest::of_bytes(format!("{} {}", self.origin.stamp, self.key).as_bytes());
+        let mut unique = self.digest();
         unique.truncate(8);
         unique
+    }
+
+    /// The same in full, the same on every attempt.
+    pub(crate) fn digest(&self) -> String {
+        digest::of_bytes(format!("{} {}", self.origin.stamp, self.key).as_bytes())
     }
 }
 
@@ -169,13 +179,15 @@ pub struct Effects {
     world: Arc<World>,
     postgres: Postgres,
     reach: recovery::Reach,
+    clients: http::Clients,
 }
 
 impl Effects {
     /// Effects on this world. Nothing is contacted yet.
     pub fn new(world: World) -> Self {
         let world = Arc::new(world);
-        Self { postgres: Postgres::new(world.clone()), reach: recovery::Reach::default(), world }
+        let (reach, clients) = (recovery::Reach::default(), http::Clients::default());
+        Self { postgres: Postgres::new(world.clone()), reach, clients, world }
     }
 
     fn copying(&self) -> Copying<'_> {
@@ -214,18 +226,24 @@ impl Effects {
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
+            "pg::tls" => postgres::handed::tls(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if control::WORDS.contains(&word) => control::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
             }
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::perform(&self.postgres, action, ledger).await,
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
-            word if env_file::WORDS.contains(&word) => env_file::perform(&self.world, action, ticket, ledger),
+            word if env_file::WORDS.contains(&word) => env_file::perform(&self.world, action, ticket, ledger).await,
             word if github::WORDS.contains(&word) => github::perform(&self.world, action).await,
             "neon::needed" => needed::perform(&self.world, action),
+            Consumers::WORD => self.world.providers.consumers().map(|value| Done { value, rows: None }),
+            word if http::WORDS.contains(&word) => {
+                http::perform(&self.world, &self.clients, action, ticket, ledger).await
+            }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
             word if logical::knows(word) => logical::perform(&self.logical(), action, ticket, ledger).await,
@@ -248,9 +266,11 @@ impl Effects {
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
             word if logical::knows(word) => logical::resolve(&self.logical(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
+            word if http::WORDS.contains(&word) => Ok(http::resolve(action, doubt)),
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
             }
+            word if pgbouncer::WORDS.contains(&word) => Ok(Resolution::NotDone),
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -262,20 +282,18 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
-            "pg::url" => postgres::handed::preview(&self.postgres, action).await,
+            "pg::url" | "pg::tls" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::preview(&self.postgres, action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
-            word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action),
+            word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action).await,
             word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
-            "neon::needed" => needed::perform(&self.world, action).map(|done| Previewed {
-                level: Level::Read,
-                value: Some(done.value),
-                by_hand: Vec::new(),
-                notes: Vec::new(),
-            }),
+            "neon::needed" => needed::perform(&self.world, action).map(|done| known(done.value)),
+            Consumers::WORD => self.world.providers.consumers().map(known),
+            word if http::WORDS.contains(&word) => http::preview(&self.world, &self.clients, action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             word if neon::knows(word) => neon::preview(&self.neon(), action).await,
             word if logical::knows(word) => logical::preview(&self.logical(), action).await,
@@ -292,9 +310,11 @@ impl Effects {
             word if scratch::WORDS.contains(&word) => scratch::by_hand(action),
             word if control::WORDS.contains(&word) => control::by_hand(action),
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
+            word if http::WORDS.contains(&word) => http::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             word if logical::knows(word) => logical::by_hand(action),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()
@@ -334,6 +354,11 @@ impl Effects {
         let ended = postgres::backend::end(&self.postgres, holds, std::time::Duration::ZERO).await;
         ended.map_err(|fault| self.world.vault.redact_fault(fault))
     }
+}
+
+/// What was read without asking anybody.
+fn known(value: Value) -> Previewed {
+    Previewed { level: Level::Read, value: Some(value), by_hand: Vec::new(), notes: Vec::new() }
 }
 
 fn no_such_word(word: &str) -> Fault {

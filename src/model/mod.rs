@@ -7,6 +7,7 @@ pub mod action;
 pub mod clock;
 pub mod declaration;
 pub mod digest;
+pub mod dotenv;
 pub mod environment;
 pub mod event;
 pub mod fault;

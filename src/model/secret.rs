@@ -111,6 +111,11 @@ impl Vault {
 
     /// Text with every handle replaced by its value. Only effects may call this.
     pub fn open(&self, text: &str) -> Result<String, Fault> {
+        self.open_as(text, |value, _| value.to_owned())
+    }
+
+    /// The same with each value written as its place asks for, which is given what stands before it.
+    pub fn open_as(&self, text: &str, written: impl Fn(&str, &str) -> String) -> Result<String, Fault> {
         if !text.contains(OPEN) && !text.contains(CLOSE) {
             return Ok(text.to_owned());
         }
@@ -126,7 +131,8 @@ impl Vault {
                 )
             })?;
             opened.push_str(before);
-            opened.push_str(value);
+            let value = written(value, &opened);
+            opened.push_str(&value);
             rest = tail;
         }
         if rest.contains(CLOSE) {

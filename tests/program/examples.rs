@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::project::Project;
-use crate::support::{Cluster, Database, Lab, StandIn};
+use crate::support::{Cluster, Database, Lab, PgBouncer, StandIn};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -68,6 +68,7 @@ fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
             as_told(&project, &database, &name, &text);
             continue;
         }
+        let _pooler = text.contains("[pgbouncer]").then(|| behind_a_pooler(&project, &database));
         as_told(&project, &database, &name, &text);
     }
 }
@@ -80,6 +81,15 @@ fn live(database: &mut Database) -> Project {
     let target = |name: &str, url: &str| format!("[targets.{name}]\nurl = \"{url}\"\n");
     project.file("runsheet.toml", &format!("{}{}", target("app", &database.url), target("copy", &copy.url)));
     project
+}
+
+/// A pooler before the database, which the project knows, and whose configuration lies in it.
+fn behind_a_pooler(project: &Project, database: &Database) -> PgBouncer {
+    let pooler = PgBouncer::before(Cluster::shared(), database, "transaction", &["postgres"]);
+    let toml = std::fs::read_to_string(project.path().join("runsheet.toml")).expect("the configuration");
+    project.file("runsheet.toml", &format!("{toml}\n[pgbouncer]\nadmin_url = \"{}\"\n", pooler.admin_url()));
+    std::os::unix::fs::symlink(pooler.config(), project.path().join("pgbouncer.ini")).expect("a link");
+    pooler
 }
 
 /// Whether an example needs branches to work on.

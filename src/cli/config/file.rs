@@ -7,8 +7,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::consumer;
 use super::error::{ConfigError, did_you_mean};
-use super::provider::{GithubTable, NeonTable, Tables};
+use super::provider::{GithubTable, NeonTable, PgbouncerTable, Tables};
 use crate::model::identity::ExpectedIdentity;
 
 /// Parameter values by runbook.
@@ -30,6 +31,10 @@ pub struct File {
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
+    /// `[[consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// Who is told how a run ended.
@@ -52,6 +57,10 @@ pub struct EnvironmentTable {
     pub neon: Option<NeonTable>,
     /// `[env.NAME.github]`.
     pub github: Option<GithubTable>,
+    /// `[env.NAME.pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
+    /// `[[env.NAME.consumers]]`.
+    pub consumers: Vec<toml::Table>,
 }
 
 /// A target as it is written; `${VAR}` is not expanded yet.
@@ -142,7 +151,12 @@ impl File {
             (Some(base), Some(over)) => Some(base.overridden(over)),
             (base, over) => over.or(base),
         };
-        (self.targets, self.runbooks, Tables { neon, github })
+        let pgbouncer = match (self.pgbouncer, over.pgbouncer) {
+            (Some(base), Some(over)) => Some(base.overridden(over)),
+            (base, over) => over.or(base),
+        };
+        let consumers = consumer::overridden(self.consumers, over.consumers);
+        (self.targets, self.runbooks, Tables { neon, github, pgbouncer, consumers })
     }
 }
 

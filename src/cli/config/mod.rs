@@ -2,6 +2,7 @@
 //!
 //! Reads files and asks git for the revision; everything else is handed in, so that tests drive it.
 
+mod consumer;
 mod dotenv;
 mod error;
 mod file;
@@ -64,6 +65,7 @@ pub struct Config {
     /// Revision of the project's git checkout, with `+` behind it when it is dirty.
     pub git: Option<String>,
     passwords: Vec<(String, String)>,
+    secrets: Vec<(String, String)>,
 }
 
 impl Config {
@@ -81,6 +83,11 @@ impl Config {
     /// Passwords inside URLs and keys of services, each with the name to show instead: the vault hides them.
     pub fn passwords(&self) -> impl Iterator<Item = (&str, &str)> {
         self.passwords.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Secrets of consumers, each with the name of its handle: the vault keeps them.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.secrets.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The first line of every command: `environment: staging (from -e)`.
@@ -130,7 +137,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
             }
         }
     }
-    let providers = provider::resolve(services, &variables);
+    let (providers, secrets) = provider::resolve(services, &variables, &project);
     passwords.extend(provider::keys(&providers));
     Ok(Config {
         state: state_in(options, &project, cwd),
@@ -146,6 +153,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
         notify,
         git,
         passwords,
+        secrets,
     })
 }
 

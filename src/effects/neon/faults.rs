@@ -5,10 +5,8 @@
 use serde_json::Value;
 
 use super::met::met;
+use crate::effects::http::client::{Missed, short};
 use crate::model::fault::{Fault, FaultClass};
-
-/// Longest part of a message that is shown.
-const SHOWN: usize = 300;
 
 /// The fault of an answer that is no success.
 pub fn of_status(status: u16, body: Option<&Value>, what: &str, id: &str) -> Fault {
@@ -89,11 +87,9 @@ pub fn is_busy(status: u16, fault: &Fault) -> bool {
 }
 
 /// The fault of a request that got no whole answer.
-pub fn of_network(error: &reqwest::Error, what: &str, id: &str) -> Fault {
-    // Before a connection stood, nothing was sent.
-    let unsent = error.is_connect() || error.is_builder();
-    let why = chain(error);
-    if unsent {
+pub fn of_network(missed: &Missed, what: &str, id: &str) -> Fault {
+    let why = missed.why();
+    if matches!(missed, Missed::Unsent(_)) {
         return Fault::retryable("neon.unreachable", format!("{what}: the API cannot be reached: {why}"))
             .hinted("check the network, and `neon.api_base`");
     }
@@ -114,24 +110,4 @@ pub fn lacking(what: &str, part: &str) -> Fault {
 
 fn trace(status: u16, id: &str) -> String {
     format!("HTTP {status}, request {}", short(id))
-}
-
-/// Text of strangers, cut, without what a terminal would obey.
-fn short(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
-}
-
-/// An error with its causes, never with a URL.
-fn chain(error: &reqwest::Error) -> String {
-    let kind = if error.is_timeout() { "it took too long" } else { "the connection broke" };
-    let mut cause = std::error::Error::source(error);
-    let mut text = kind.to_owned();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) && !said.contains("://") {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    short(&text)
 }

@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -17,6 +16,7 @@ use tokio::sync::OnceCell;
 use super::met::met;
 use super::{endpoints, faults, operations};
 use crate::effects::World;
+use crate::effects::http::client::{self, Redirected};
 use crate::effects::postgres::stamp::Stamp;
 use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass};
@@ -208,14 +208,13 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(|error| faults::of_network(&error, what, &id))?;
-        let status = answer.status().as_u16();
-        let wait = answer.headers().get("retry-after").and_then(|value| self.after(value.to_str().ok()?));
+        let answer = client::exchange(request).await.map_err(|missed| faults::of_network(&missed, what, &id))?;
+        let status = answer.status;
+        let wait = answer.retry_after(self.world.clock.now()).map(|wait| wait.min(PATIENCE));
         if matches!(status, 423 | 429) {
             met("Retry-After of a refusal to be waited out", if wait.is_some() { "given" } else { "missing" });
         }
-        // The head of an answer came, so the change was made; its body may still be cut off.
-        let text = answer.bytes().await.map_err(|error| faults::of_network(&error, what, &id))?;
+        let text = answer.body;
         let unreadable = |_| Refused::from(faults::unreadable(status, what, &id));
         if status == 204 || (200..300).contains(&status) && text.is_empty() {
             return serde_json::from_value(Value::Null).map_err(unreadable);
@@ -230,19 +229,7 @@ impl Api {
 
     /// The client; TLS is set up once.
     async fn client(&self) -> Result<&reqwest::Client, Fault> {
-        let make = || async {
-            let plain = self.access()?.api_base.starts_with("http://");
-            let builder = reqwest::Client::builder()
-                .tls_backend_preconfigured(crate::effects::postgres::tls::public()?)
-                .user_agent(concat!("runsheet/", env!("CARGO_PKG_VERSION")))
-                // A key is not carried anywhere else, and a change is not turned into a read.
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(Duration::from_secs(10))
-                .timeout(LIMIT);
-            // Without TLS it is this host.
-            let builder = if plain { builder.no_proxy() } else { builder };
-            builder.build().map_err(|error| Fault::fatal("neon.client", error.without_url().to_string()))
-        };
+        let make = || async { client::client(&self.access()?.api_base, LIMIT, Redirected::Stays) };
         self.client.get_or_try_init(make).await
     }
 
@@ -263,16 +250,6 @@ impl Api {
         let until = Instant::now() + pause + INTERVAL * BURST;
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         *due = Some(due.map_or(until, |due| due.max(until)));
-    }
-
-    /// `Retry-After`: seconds, or a date.
-    fn after(&self, text: &str) -> Option<Duration> {
-        let seconds = text.trim().parse().ok().map(Duration::from_secs);
-        let date = || {
-            let until: DateTime<Utc> = DateTime::parse_from_rfc2822(text).ok()?.into();
-            (until - self.world.clock.now()).to_std().ok()
-        };
-        seconds.or_else(date).map(|wait| wait.min(PATIENCE))
     }
 
     fn request_id(&self) -> String {

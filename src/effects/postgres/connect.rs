@@ -146,6 +146,11 @@ async fn first(target: &Target, config: &Config, wakes: bool) -> Result<Client, 
     }
 }
 
+/// A bare connection, for servers of the protocol that are no databases: nothing is asked of it, and nothing pinned.
+pub async fn bare(target: &Target, config: &Config, what: &str) -> Result<Client, Fault> {
+    connect(target, config).await.map_err(|broken| broken.fault(what))
+}
+
 async fn connect(target: &Target, config: &Config) -> Result<Client, Broken> {
     let connecting = async {
         if url::tls_mode(target, config) == TlsMode::Disable {

@@ -106,6 +106,11 @@ impl Postgres {
         }))
     }
 
+    /// The surroundings.
+    pub(in crate::effects) fn world(&self) -> &World {
+        &self.world
+    }
+
     /// The service that runs branches.
     pub(in crate::effects) fn neon(&self) -> &Api {
         &self.neon

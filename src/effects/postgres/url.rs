@@ -1,14 +1,17 @@
 //! A target's URL, made ready for connecting: what is not PostgreSQL's is stripped, and no message shows a password.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::model::fault::Fault;
 use crate::model::target::{Target, TlsMode};
 
+/// What stays readable in a parameter.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Keys of a URL that are handed on. TLS is the target's to say, and application names are ours.
 const KNOWN: [&str; 16] = [
     "user",
@@ -40,6 +43,25 @@ pub fn of_database(url: &str, database: &str) -> String {
     let path = utf8_percent_encode(database, NON_ALPHANUMERIC);
     let mark = if kept.is_empty() { "" } else { "?" };
     format!("{}{authority}/{path}{mark}{}", &url[..host], kept.join("&"))
+}
+
+/// A URL with parameters set or removed. Everything else of it stays as it is written, also what is not PostgreSQL's.
+pub fn with_parameters(url: &str, wanted: &BTreeMap<String, Option<String>>) -> String {
+    if wanted.is_empty() {
+        return url.to_owned();
+    }
+    // A question mark before the host is part of the password.
+    let mark = url.find('@').unwrap_or(0);
+    let (base, query) = url[mark..].find('?').map_or((url, ""), |at| (&url[..mark + at], &url[mark + at + 1..]));
+    let name = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decode_str(name).decode_utf8_lossy().into_owned()
+    };
+    let written = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && !wanted.contains_key(&name(pair))).map(str::to_owned);
+    let set = wanted.iter().filter_map(|(key, value)| Some(format!("{}={}", written(key), written(value.as_ref()?))));
+    let pairs: Vec<String> = kept.chain(set).collect();
+    if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
 }
 
 /// A URL with the same role, password, database and options for a server of ours on loopback.

@@ -10,7 +10,7 @@ use super::child::{self, End, Finished, Prepared};
 use super::session::{Place, Session};
 use super::ssh;
 use super::supervise::Launch;
-use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket, World};
+use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket, World, shell};
 use crate::model::Value;
 use crate::model::action::{Action, Recovery};
 use crate::model::event::Event;
@@ -84,12 +84,7 @@ pub fn by_hand(world: &World, action: &Action) -> Result<String, Fault> {
         words = ssh::arguments(host, &request)?.iter().map(|word| quoted(word)).collect();
     } else {
         for (name, value) in &request.env {
-            // A secret is shown as the variable that it could come from.
-            let value = match value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE)) {
-                Some(inner) => format!("\"${}\"", inner.strip_prefix("env:").unwrap_or(inner)),
-                None => quoted(&secret::readable(value)),
-            };
-            words.push(format!("{name}={value}"));
+            words.push(format!("{name}={}", shell::word(value)));
         }
         words.extend(request.run.iter().map(|word| quoted(word)));
         if let Some(cwd) = &request.cwd {

@@ -1,5 +1,7 @@
 //! Requests of the words that copy databases: dump, scratch, restore, artefacts.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Request;
@@ -54,10 +56,30 @@ impl Request for PgSweep {
 pub struct PgUrl {
     /// The target.
     pub target: String,
+    /// Whether the URL that may be pooled is meant, instead of the direct one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
+    /// Another database of the same server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Parameters behind the question mark, set or, without a value, removed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, Option<String>>,
 }
 
 impl Request for PgUrl {
     const WORD: &'static str = "pg::url";
+}
+
+/// `pg::tls`: how a target is reached by TLS. Answers `{ ssl_mode, ca_cert }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgTls {
+    /// The target.
+    pub target: String,
+}
+
+impl Request for PgTls {
+    const WORD: &'static str = "pg::tls";
 }
 
 /// `pg::dump`: a dump in directory format on an exported snapshot. Answers where it lies and what it is.
@@ -100,10 +122,47 @@ pub struct PgRestore {
     pub seal: Seal,
     /// Tables and indexes restored at once.
     pub jobs: u64,
+    /// Event triggers that may be left out where the role may not make any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    /// Whether tables are analyzed; those of a claimed target are without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analyze: Option<bool>,
 }
 
 impl Request for PgRestore {
     const WORD: &'static str = "pg::restore";
+}
+
+/// `pg::copy_schema`: everything of a database but its rows. Answers `{ database, objects, warnings, left_out, tool }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgCopySchema {
+    /// The target it is read from.
+    pub source: String,
+    /// The target that it goes to, made or claimed by the run.
+    pub target: String,
+    /// Indexes made at once.
+    pub jobs: u64,
+    /// Event triggers that may be left out where the role may not make any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+}
+
+impl Request for PgCopySchema {
+    const WORD: &'static str = "pg::copy_schema";
+}
+
+/// `pg::analyze`: what the planner knows of every table, anew. Answers `{ tables }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgAnalyze {
+    /// The target.
+    pub target: String,
+    /// Tables at once.
+    pub jobs: u64,
+}
+
+impl Request for PgAnalyze {
+    const WORD: &'static str = "pg::analyze";
 }
 
 /// `pg::artefact`: what a dump that somebody made is. Answers like `pg::dump`.

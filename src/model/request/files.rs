@@ -32,3 +32,31 @@ pub struct FilesRemove {
 impl Request for FilesRemove {
     const WORD: &'static str = "files::remove";
 }
+
+/// `files::variables`: variables inside an env file that others wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesVariables {
+    /// Where, relative to the project.
+    pub path: String,
+    /// Names and values; values may be secrets.
+    pub variables: BTreeMap<String, String>,
+    /// Whether what was there before is kept beside it.
+    pub previous: bool,
+}
+
+impl Request for FilesVariables {
+    const WORD: &'static str = "files::variables";
+}
+
+/// `files::has`: whether a file sets variables to these values. Answers a map of true and false.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesHas {
+    /// Where, relative to the project.
+    pub path: String,
+    /// Names and values; values may be secrets.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Request for FilesHas {
+    const WORD: &'static str = "files::has";
+}

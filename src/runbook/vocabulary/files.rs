@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::call::{Answer, title};
+use super::call::{Answer, Error, title};
 use super::{Call, Entry, Word, param};
 use crate::model::Value;
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
-use crate::model::request::files::{FilesEnv, FilesRemove};
+use crate::model::request::files::{FilesEnv, FilesHas, FilesRemove, FilesVariables};
 
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
@@ -34,6 +34,44 @@ pub(crate) const WORDS: &[Entry] = &[
     },
     Entry {
         word: Word {
+            name: "files::variables",
+            signature: "files::variables(path, #{ NAME: text or secret, … }, #{ previous }) -> #{ path, names, fingerprints, previous }",
+            summary: "Sets variables inside an env file that is there, whoever wrote it: its other lines stay as they are, byte for byte. Quoted as files::env does, replaced whole or not at all, kept with its owner and made readable by nobody else. What was there is kept as PATH.previous. Done again, it comes to the same.",
+            params: &[
+                param("path", "the file, relative to the project; a link is followed"),
+                param("variables", "map of names and values"),
+                param("#{previous}", "false where what was there is not to be kept"),
+            ],
+            errors: &[
+                ("files.missing", "there is no such file"),
+                ("files.syntax", "the file cannot be read as an env file; nothing was written"),
+                ("files.quote", "a value that readers of env files understand differently however it is quoted"),
+                ("files.write", "the file cannot be written"),
+            ],
+            example: "files::variables(\"/srv/app/.env\", #{ DATABASE_URL: pg::url(params.target) });",
+        },
+        least: 2,
+        most: 3,
+        run: set,
+    },
+    Entry {
+        word: Word {
+            name: "files::has",
+            signature: "files::has(path, #{ NAME: text or secret, … }) -> #{ NAME: true or false, … }",
+            summary: "Whether an env file sets variables to these values. They are compared without being shown: nothing of the file leaves.",
+            params: &[
+                param("path", "the file, relative to the project"),
+                param("variables", "map of names and the values they should have"),
+            ],
+            errors: &[("files.missing", "there is no such file"), ("files.syntax", "it cannot be read as an env file")],
+            example: "let read_back = files::has(\"/srv/app/.env\", #{ DATABASE_URL: pg::url(params.target) });",
+        },
+        least: 2,
+        most: 2,
+        run: has,
+    },
+    Entry {
+        word: Word {
             name: "files::remove",
             signature: "files::remove(path) -> #{ removed }",
             summary: "Removes a file that this very run wrote. One that is gone already is fine; any other is refused.",
@@ -51,7 +89,8 @@ fn resource(path: &str) -> Vec<Resource> {
     vec![Resource::new(format!("file/{}", path.trim_start_matches("./")))]
 }
 
-fn env(call: &Call<'_>) -> Answer {
+/// A path and the variables inside it.
+fn given(call: &Call<'_>) -> Result<(String, BTreeMap<String, String>), Error> {
     let path = call.text(0)?;
     if path.is_empty() || path.ends_with('/') {
         return Err(call.misuse("`path` must name a file"));
@@ -71,9 +110,35 @@ fn env(call: &Call<'_>) -> Answer {
         };
         variables.insert(name, text);
     }
-    let previous = call.options(2, &["previous"])?.flag("previous")?;
+    Ok((path, variables))
+}
+
+fn told(verb: &str, path: &str, variables: &BTreeMap<String, String>) -> String {
     let names: Vec<&str> = variables.keys().map(String::as_str).collect();
-    let shown = title(&format!("write {path}: {}", names.join(", ")));
+    title(&format!("{verb} {path}: {}", names.join(", ")))
+}
+
+fn set(call: &Call<'_>) -> Answer {
+    let (path, variables) = given(call)?;
+    let options = call.options(2, &["previous"])?;
+    let previous = options.value("previous")?.is_none() || options.flag("previous")?;
+    let shown = told("set variables in", &path, &variables);
+    let writes = resource(&path);
+    let request = FilesVariables { path, variables, previous };
+    call.give(&call.perform(Action::change(FilesVariables::WORD, &request, shown, Recovery::Repeatable, writes))?)
+}
+
+fn has(call: &Call<'_>) -> Answer {
+    let (path, variables) = given(call)?;
+    let shown = told("look into", &path, &variables);
+    let reads = resource(&path);
+    call.give(&call.perform(Action::read(FilesHas::WORD, &FilesHas { path, variables }, shown, reads))?)
+}
+
+fn env(call: &Call<'_>) -> Answer {
+    let (path, variables) = given(call)?;
+    let previous = call.options(2, &["previous"])?.flag("previous")?;
+    let shown = told("write", &path, &variables);
     let writes = resource(&path);
     let request = FilesEnv { path, variables, previous };
     call.give(&call.perform(Action::change(FilesEnv::WORD, &request, shown, Recovery::Repeatable, writes))?)

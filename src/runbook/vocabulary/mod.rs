@@ -20,10 +20,12 @@ pub(crate) mod declaring;
 mod files;
 mod flow;
 mod github;
+mod http;
 mod logical;
 mod needed;
 mod neon;
 mod pg;
+mod pgbouncer;
 mod proving;
 mod recovery;
 mod sql;
@@ -74,7 +76,7 @@ pub(crate) const fn param(name: &'static str, about: &'static str) -> Param {
     Param { name, about }
 }
 
-static FAMILIES: [&[Entry]; 23] = [
+static FAMILIES: &[&[Entry]] = &[
     declaring::WORDS,
     chaining::METHODS,
     sql::WORDS,
@@ -83,6 +85,7 @@ static FAMILIES: [&[Entry]; 23] = [
     copying::WORDS,
     recovery::WORDS,
     logical::WORDS,
+    pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
@@ -92,6 +95,7 @@ static FAMILIES: [&[Entry]; 23] = [
     table::WORDS,
     time::WORDS,
     files::WORDS,
+    http::WORDS,
     github::WORDS,
     neon::WORDS,
     branching::WORDS,

@@ -1,11 +1,13 @@
 //! `pg::…`: whole databases, made, copied and dropped.
 
+use std::collections::BTreeMap;
+
 use super::call::{Answer, Error, title};
 use super::{Call, Entry, Word, param};
 use crate::model::Value;
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
-use crate::model::request::copying::{PgDropScratch, PgScratch, PgSweep, PgUrl};
+use crate::model::request::copying::{PgDropScratch, PgScratch, PgSweep, PgTls, PgUrl};
 
 const MADE: super::Param = param("made", "what pg::scratch answered; nothing where it never came to an answer");
 
@@ -68,15 +70,33 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "pg::url",
-            signature: "pg::url(target) -> secret",
-            summary: "The direct URL of a target, also of a database that pg::scratch made, for a program that connects by itself. The script holds a handle.",
-            params: &[param("target", "name of the target")],
+            signature: "pg::url(target, #{ pooled, database, parameters }) -> secret",
+            summary: "The direct URL of a target, also of a database that pg::scratch made, for a program that connects by itself, or with `pooled` the one that may be pooled. The script holds a handle. Parameters that are not PostgreSQL's (`schema`, `pgbouncer`) are kept.",
+            params: &[
+                param("target", "name of the target"),
+                param("#{pooled}", "true for `url` of the target rather than `direct_url`"),
+                param("#{database}", "another database of the same server"),
+                param("#{parameters}", "map of what stands behind the question mark: set, or removed by `()`"),
+            ],
             errors: &[("target.not-made", "a name SERVER:DATABASE of a database that no run made")],
-            example: "command::run([\"migrate\"], #{ env: #{ DATABASE_URL: pg::url(done.scratch) }, repeatable: true });",
+            example: "command::run([\"migrate\"], #{ env: #{ DATABASE_URL: pg::url(done.scratch, #{ parameters: #{ schema: \"public\" } }) }, repeatable: true });",
+        },
+        least: 1,
+        most: 2,
+        run: url,
+    },
+    Entry {
+        word: Word {
+            name: "pg::tls",
+            signature: "pg::tls(target) -> #{ ssl_mode, ca_cert }",
+            summary: "How a target is reached: `ssl_mode` is verify, no-verify or disable, as DB_SSL_MODE says it; `ca_cert` the PEM text of the authorities to trust, empty for the system's.",
+            params: &[param("target", "name of the target")],
+            errors: &[],
+            example: "files::variables(\".env\", #{ DB_SSL_MODE: pg::tls(params.target).ssl_mode });",
         },
         least: 1,
         most: 1,
-        run: url,
+        run: tls,
     },
 ];
 
@@ -121,9 +141,28 @@ fn sweep(call: &Call<'_>) -> Answer {
     call.give(&call.perform(Action::change(PgSweep::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
+fn tls(call: &Call<'_>) -> Answer {
+    let target = call.text(0)?;
+    let shown = title(&format!("how {target} is reached by TLS"));
+    call.give(&call.perform(Action::read(PgTls::WORD, &PgTls { target }, shown, Vec::new()))?)
+}
+
 fn url(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
+    let options = call.options(1, &["pooled", "database", "parameters"])?;
+    let mut parameters = BTreeMap::new();
+    for (key, value) in options.value("parameters")?.iter().filter_map(Value::as_object).flatten() {
+        let text = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            _ => return Err(call.misuse(format!("parameter `{key}` must be text"))),
+        };
+        parameters.insert(key.clone(), text);
+    }
     let shown = title(&format!("the URL of {target}"));
     let reads = vec![Resource::database(&target)];
-    call.give(&call.perform(Action::read(PgUrl::WORD, &PgUrl { target }, shown, reads))?)
+    let (pooled, database) = (options.flag("pooled")?, options.text("database")?);
+    let request = PgUrl { target, pooled, database, parameters };
+    call.give(&call.perform(Action::read(PgUrl::WORD, &request, shown, reads))?)
 }

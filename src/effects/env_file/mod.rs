@@ -1,11 +1,17 @@
 //! Env files for programs: secrets are opened into a file of mode 0600 and nowhere else, and what a run wrote it can
 //! take away again.
 
+mod edit;
+mod place;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+
+use place::Place;
 
 use super::{Done, Ledger, Ticket, World, files};
 use crate::model::Value;
@@ -13,17 +19,17 @@ use crate::model::action::Action;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::files::{FilesEnv, FilesRemove};
+use crate::model::request::files::{FilesEnv, FilesHas, FilesRemove, FilesVariables};
 use crate::model::secret;
 
 /// Words performed here. After a crash each is simply performed again.
-pub const WORDS: [&str; 2] = [FilesEnv::WORD, FilesRemove::WORD];
+pub const WORDS: [&str; 4] = [FilesEnv::WORD, FilesRemove::WORD, FilesVariables::WORD, FilesHas::WORD];
 
 /// How every file begins that is written here; the run that wrote it follows.
 const MARK: &str = "# written by runsheet, run ";
 
 /// Performs one of [`WORDS`].
-pub fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
+pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let mark = mark(ticket);
     let value = match action.word.as_str() {
         FilesEnv::WORD => {
@@ -37,8 +43,25 @@ pub fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Led
                 keep(&path, there.as_deref(), &text)?;
             }
             files::write_whole(&path, text.as_bytes()).map_err(|error| broken(&path, &error))?;
-            answer(world, &request)
+            answer(world, &request.path, &request.variables)
         }
+        FilesVariables::WORD => {
+            let request = FilesVariables::of(action)?;
+            let place = Place::of(world, &request.path)?;
+            let (there, text) = edited(world, &place, &request).await?;
+            ledger.intent(Value::Null)?;
+            // Done again after a kill, it must not take what it wrote itself for what was there before.
+            if there == text {
+                place.tighten()?;
+            } else {
+                place.write(&text, request.previous).await?;
+            }
+            let mut value = answer(world, &request.path, &request.variables);
+            value["previous"] =
+                if request.previous { format!("{}.previous", request.path).into() } else { Value::Null };
+            value
+        }
+        FilesHas::WORD => has(world, &FilesHas::of(action)?).await?,
         _ => {
             let path = world.project.join(FilesRemove::of(action)?.path);
             let there = look(&path)?;
@@ -61,13 +84,46 @@ pub fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Led
 }
 
 /// Says what would be refused.
-pub fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
-    if action.word == FilesEnv::WORD {
-        let request = FilesEnv::of(action)?;
-        let path = world.project.join(&request.path);
-        refuse_stranger(&path, look(&path)?.as_deref(), request.previous)?;
+pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault> {
+    match action.word.as_str() {
+        FilesEnv::WORD => {
+            let request = FilesEnv::of(action)?;
+            let path = world.project.join(&request.path);
+            refuse_stranger(&path, look(&path)?.as_deref(), request.previous)?;
+        }
+        FilesVariables::WORD => {
+            let request = FilesVariables::of(action)?;
+            edited(world, &Place::of(world, &request.path)?, &request).await?;
+        }
+        FilesHas::WORD => {
+            let value = Some(has(world, &FilesHas::of(action)?).await?);
+            return Ok(Previewed { level: Level::Read, value, by_hand: Vec::new(), notes: Vec::new() });
+        }
+        _ => {}
     }
     Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() })
+}
+
+/// What is there, and what it becomes.
+async fn edited(world: &World, place: &Place, request: &FilesVariables) -> Result<(String, String), Fault> {
+    let there = place.read().await?;
+    let mut values = BTreeMap::new();
+    for (name, value) in &request.variables {
+        values.insert(name.as_str(), written(world, name, value)?);
+    }
+    let text = edit::set(&there, &values)?;
+    Ok((there, text))
+}
+
+/// Which variables a file sets to these values. They are compared here: nothing of the file leaves.
+async fn has(world: &World, request: &FilesHas) -> Result<Value, Fault> {
+    let set = edit::values(&Place::of(world, &request.path)?.read().await?)?;
+    let mut same = serde_json::Map::new();
+    for (name, value) in &request.variables {
+        let value = world.vault.open(value)?;
+        same.insert(name.clone(), (set.get(name) == Some(&value)).into());
+    }
+    Ok(Value::Object(same))
 }
 
 /// The first line of what a run writes.
@@ -107,9 +163,7 @@ fn keep(path: &Path, there: Option<&str>, new: &str) -> Result<(), Fault> {
     let Some(there) = there.filter(|there| !there.starts_with(MARK) || body(there) != body(new)) else {
         return Ok(());
     };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".previous");
-    let beside = PathBuf::from(beside);
+    let beside = beside(path);
     let kept = look(&beside)?;
     if there.starts_with(MARK) && kept.is_some_and(|kept| !kept.starts_with(MARK)) {
         return Ok(());
@@ -118,17 +172,27 @@ fn keep(path: &Path, there: Option<&str>, new: &str) -> Result<(), Fault> {
     files::write_whole(&beside, &bytes).map_err(|error| broken(&beside, &error))
 }
 
+/// The file in which what was there is kept.
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".previous");
+    PathBuf::from(beside)
+}
+
 fn lines(world: &World, request: &FilesEnv) -> Result<String, Fault> {
     let mut text = String::new();
     for (name, value) in &request.variables {
-        let value = world.vault.open(value)?;
-        let quoted = quoted(&value).ok_or_else(|| {
-            Fault::fatal("files.quote", format!("no quoting of the value of {name} is read alike everywhere"))
-                .hinted("it holds a single quote together with `$`, a backtick, a backslash or a line end")
-        })?;
-        let _ = writeln!(text, "{name}={quoted}");
+        let _ = writeln!(text, "{name}={}", written(world, name, value)?);
     }
     Ok(text)
+}
+
+/// A value opened and quoted.
+fn written(world: &World, name: &str, value: &str) -> Result<String, Fault> {
+    quoted(&world.vault.open(value)?).ok_or_else(|| {
+        Fault::fatal("files.quote", format!("no quoting of the value of {name} is read alike everywhere"))
+            .hinted("it holds a single quote together with `$`, a backtick, a backslash or a line end")
+    })
 }
 
 /// A value as shells, Runsheet and the common readers of env files read it back.
@@ -144,17 +208,16 @@ fn quoted(value: &str) -> Option<String> {
 }
 
 /// What the journal gets: names, and fingerprints of the secrets.
-fn answer(world: &World, request: &FilesEnv) -> Value {
-    let names: Vec<&String> = request.variables.keys().collect();
-    let fingerprints: serde_json::Map<String, Value> = request
-        .variables
+fn answer(world: &World, path: &str, variables: &BTreeMap<String, String>) -> Value {
+    let names: Vec<&String> = variables.keys().collect();
+    let fingerprints: serde_json::Map<String, Value> = variables
         .iter()
         .filter_map(|(name, value)| {
             let inside = value.strip_prefix(secret::OPEN)?.strip_suffix(secret::CLOSE)?;
             Some((name.clone(), world.vault.fingerprint(inside)?.into()))
         })
         .collect();
-    json!({ "path": request.path, "names": names, "fingerprints": fingerprints })
+    json!({ "path": path, "names": names, "fingerprints": fingerprints })
 }
 
 fn broken(path: &Path, error: &io::Error) -> Fault {
