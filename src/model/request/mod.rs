@@ -7,6 +7,7 @@ pub mod copying;
 pub mod files;
 pub mod github;
 pub mod http;
+pub mod logical;
 pub mod needed;
 pub mod neon;
 pub mod pgbouncer;
