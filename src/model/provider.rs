@@ -1,9 +1,10 @@
-//! The services around a database, as configured: who runs its branches, and where its pull requests are.
+//! The services around a database, as configured: who runs its branches, where its pull requests are, and the pooler before it.
 
 use std::collections::BTreeMap;
 
 use super::Value;
 use super::fault::Fault;
+use super::target::Target;
 
 /// Access to one Neon project. It holds a key, so it is never printed or serialised.
 #[derive(Clone)]
@@ -29,6 +30,13 @@ pub struct GithubAccess {
     pub repo: String,
 }
 
+/// Access to the admin console of a PgBouncer. Its URL holds a password, so it is never printed or serialised.
+#[derive(Clone)]
+pub struct PgbouncerAccess {
+    /// The console, as a target of its own: its database is always `pgbouncer`.
+    pub admin: Target,
+}
+
 /// What is configured of each service.
 #[derive(Clone, Default)]
 pub struct Providers {
@@ -36,6 +44,8 @@ pub struct Providers {
     pub neon: Option<NeonAccess>,
     /// `[github]`.
     pub github: Option<GithubAccess>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerAccess>,
     /// `[[consumers]]`: a map each, secrets as handles.
     pub consumers: Vec<Value>,
     /// Why a table that is there cannot be used, by its name: only what needs it is refused.
@@ -57,6 +67,13 @@ impl Providers {
             .ok_or_else(|| self.missing("github", "repo = \"OWNER/NAME\" below `[github]` in runsheet.toml"))
     }
 
+    /// Access to PgBouncer's console, or what to configure.
+    pub fn pgbouncer(&self) -> Result<&PgbouncerAccess, Fault> {
+        self.pgbouncer.as_ref().ok_or_else(|| {
+            self.missing("pgbouncer", "admin_url = \"${PGBOUNCER_ADMIN_URL}\" below `[pgbouncer]` in runsheet.toml")
+        })
+    }
+
     /// Who uses the databases, or why that cannot be said.
     pub fn consumers(&self) -> Result<Value, Fault> {
         match self.unusable.get("consumers") {
@@ -71,6 +88,7 @@ impl Providers {
             || match table {
                 "neon" => self.neon.is_some(),
                 "github" => self.github.is_some(),
+                "pgbouncer" => self.pgbouncer.is_some(),
                 _ => false,
             }
     }

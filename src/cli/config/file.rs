@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::consumer;
 use super::error::{ConfigError, did_you_mean};
-use super::provider::{GithubTable, NeonTable, Tables};
+use super::provider::{GithubTable, NeonTable, PgbouncerTable, Tables};
 use crate::model::identity::ExpectedIdentity;
 
 /// Parameter values by runbook.
@@ -31,6 +31,8 @@ pub struct File {
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
     /// `[[consumers]]`.
     pub consumers: Vec<toml::Table>,
 }
@@ -55,6 +57,8 @@ pub struct EnvironmentTable {
     pub neon: Option<NeonTable>,
     /// `[env.NAME.github]`.
     pub github: Option<GithubTable>,
+    /// `[env.NAME.pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
     /// `[[env.NAME.consumers]]`.
     pub consumers: Vec<toml::Table>,
 }
@@ -67,6 +71,8 @@ pub struct TargetTable {
     pub url: Option<String>,
     /// Reaches the server itself.
     pub direct_url: Option<String>,
+    /// By which another server reaches it.
+    pub replication_url: Option<String>,
     /// What people call it.
     pub label: Option<String>,
     /// Whether destruction needs a plan and the label typed.
@@ -101,11 +107,15 @@ impl TargetTable {
     /// This target with what `over` says instead. A new `url` is another database: the direct URL and the identity
     /// of the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
-        let base =
-            if over.url.is_some() { Self { direct_url: None, identity: None, recovery: None, ..self } } else { self };
+        let base = if over.url.is_some() {
+            Self { direct_url: None, replication_url: None, identity: None, recovery: None, ..self }
+        } else {
+            self
+        };
         Self {
             url: over.url.or(base.url),
             direct_url: over.direct_url.or(base.direct_url),
+            replication_url: over.replication_url.or(base.replication_url),
             label: over.label.or(base.label),
             protected: over.protected.or(base.protected),
             identity: over.identity.or(base.identity),
@@ -141,8 +151,12 @@ impl File {
             (Some(base), Some(over)) => Some(base.overridden(over)),
             (base, over) => over.or(base),
         };
+        let pgbouncer = match (self.pgbouncer, over.pgbouncer) {
+            (Some(base), Some(over)) => Some(base.overridden(over)),
+            (base, over) => over.or(base),
+        };
         let consumers = consumer::overridden(self.consumers, over.consumers);
-        (self.targets, self.runbooks, Tables { neon, github, consumers })
+        (self.targets, self.runbooks, Tables { neon, github, pgbouncer, consumers })
     }
 }
 

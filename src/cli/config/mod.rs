@@ -137,7 +137,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
             }
         }
     }
-    let (providers, secrets) = provider::resolve(services, &variables);
+    let (providers, secrets) = provider::resolve(services, &variables, &project);
     passwords.extend(provider::keys(&providers));
     Ok(Config {
         state: state_in(options, &project, cwd),

@@ -121,6 +121,11 @@ pub struct Job<'a> {
     pub folder: &'a Path,
 }
 
+/// A database's name as `--dbname` takes it, whatever is in it.
+pub fn conninfo(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// A supervisor that waits to start the program, and what to write down of it.
 pub struct Waiting {
     prepared: Prepared,

@@ -70,7 +70,16 @@ pub struct Session {
 
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
-    let target = &*postgres.target(target).await?;
+    to(postgres, &*postgres.target(target).await?, application, pin).await
+}
+
+/// The same by the URL that may be pooled, to see what an application sees. A pooler that leads elsewhere is refused.
+pub async fn pooled(postgres: &Postgres, target: &str, application: &str) -> Result<Session, Fault> {
+    let target = Target { direct_url: None, ..postgres.target(target).await?.into_owned() };
+    to(postgres, &target, application, Pin::Obeyed).await
+}
+
+async fn to(postgres: &Postgres, target: &Target, application: &str, pin: Pin) -> Result<Session, Fault> {
     let mut config = url::config(target)?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
@@ -144,6 +153,11 @@ async fn first(target: &Target, config: &Config, wakes: bool) -> Result<Client, 
             other => return other,
         }
     }
+}
+
+/// A bare connection, for servers of the protocol that are no databases: nothing is asked of it, and nothing pinned.
+pub async fn bare(target: &Target, config: &Config, what: &str) -> Result<Client, Fault> {
+    connect(target, config).await.map_err(|broken| broken.fault(what))
 }
 
 async fn connect(target: &Target, config: &Config) -> Result<Client, Broken> {

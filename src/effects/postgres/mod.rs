@@ -99,10 +99,16 @@ impl Postgres {
             name: name.to_owned(),
             url: url::of_database(configured.direct(), database),
             direct_url: None,
+            replication_url: configured.replication_url.as_ref().map(|url| url::of_database(url, database)),
             identity: identity.map(|it| it.clone().with_database(database)),
             protected: false,
             ..configured.clone()
         }))
+    }
+
+    /// The surroundings.
+    pub(in crate::effects) fn world(&self) -> &World {
+        &self.world
     }
 
     /// The service that runs branches.
@@ -133,6 +139,7 @@ impl Postgres {
             name: name.to_owned(),
             url: url::on_loopback(&config, entry.port),
             direct_url: None,
+            replication_url: None,
             protected: false,
             tls: Tls { mode: TlsMode::Disable, ca: None },
             ..configured.clone()
