@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use runsheet::effects::Effects;
-use runsheet::effects::postgres::libpq;
+use runsheet::effects::postgres::{libpq, url};
 use runsheet::model::target::{Target, TlsMode};
 
 use super::harness::{perform, query, refused};
@@ -70,7 +70,8 @@ async fn a_certificate_is_checked_for_its_authority_and_its_host() {
     let psql = |host: &str, mode: TlsMode, ca: Option<&str>| {
         let mut target = target("prod", &database.url.replace("127.0.0.1", host));
         (target.tls.mode, target.tls.ca) = (mode, ca.map(str::to_owned));
-        let env = libpq::environment(&target, 15, folder.path()).expect("an environment");
+        let env = libpq::environment(&target, &url::config(&target).expect("settings"), 15, folder.path())
+            .expect("an environment");
         let mut psql = Command::new("psql");
         psql.args(["-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()"]).envs(env);
         let output = psql.output().expect("psql runs");

@@ -71,7 +71,7 @@ pub struct Session {
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
     let target = &*postgres.target(target).await?;
-    let mut config = url::config(target)?;
+    let mut config = postgres.config(target).await?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
     }
@@ -85,7 +85,7 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
     let own = config.get_options().unwrap_or_default();
     direct.options(format!("{own} {pinned}-c runsheet.direct={nonce}").trim_start());
 
-    let what = format!("connecting to {} ({})", target.name, url::address(&config));
+    let what = format!("connecting to {} ({})", target.name, url::place(target, &config));
     let branch = neon::place::branch(postgres.neon(), target).await?;
     let mut session = match first(target, &direct, branch.is_some()).await {
         Ok(client) => moment::session(client, target, &config, &nonce, &what).await?,
@@ -95,7 +95,7 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
             session.pooled = Some(format!("it refused a setting at the start of the session ({})", said(&error)));
             session
         }
-        Err(broken) => return Err(broken.fault(&what)),
+        Err(broken) => return Err(postgres.why(target, broken.fault(&what)).await),
     };
     session.moment.identity.branch = branch;
     check(postgres, target, &session, pin)?;
