@@ -34,6 +34,8 @@ pub struct Target {
     pub url: String,
     /// The URL that reaches the server itself; absent when `url` does.
     pub direct_url: Option<String>,
+    /// The URL by which another server reaches it; absent when that is the direct one.
+    pub replication_url: Option<String>,
     /// What people call it; what is typed to confirm a destruction.
     pub label: String,
     /// Whether destruction needs a plan and the label typed.

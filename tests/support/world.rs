@@ -42,6 +42,7 @@ pub fn target(name: &str, url: &str) -> Target {
         name: name.to_owned(),
         url: url.to_owned(),
         direct_url: None,
+        replication_url: None,
         label: name.to_owned(),
         protected: false,
         identity: None,

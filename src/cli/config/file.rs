@@ -81,6 +81,8 @@ pub struct TargetTable {
     pub url: Option<String>,
     /// Reaches the server itself.
     pub direct_url: Option<String>,
+    /// By which another server reaches it.
+    pub replication_url: Option<String>,
     /// What people call it.
     pub label: Option<String>,
     /// Whether destruction needs a plan and the label typed.
@@ -118,13 +120,14 @@ impl TargetTable {
     /// tunnel of the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
         let base = if over.url.is_some() {
-            Self { direct_url: None, identity: None, recovery: None, tunnel: None, ..self }
+            Self { direct_url: None, replication_url: None, identity: None, recovery: None, tunnel: None, ..self }
         } else {
             self
         };
         Self {
             url: over.url.or(base.url),
             direct_url: over.direct_url.or(base.direct_url),
+            replication_url: over.replication_url.or(base.replication_url),
             label: over.label.or(base.label),
             protected: over.protected.or(base.protected),
             identity: over.identity.or(base.identity),

@@ -70,7 +70,21 @@ pub struct Session {
 
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
-    let target = &*postgres.target(target).await?;
+    to(postgres, &*postgres.target(target).await?, application, pin).await
+}
+
+/// The same by the URL that may be pooled, to see what an application sees. A pooler that leads elsewhere is refused.
+pub async fn pooled(postgres: &Postgres, target: &str, application: &str) -> Result<Session, Fault> {
+    let direct = postgres.target(target).await?.into_owned();
+    let mut target = Target { direct_url: None, ..direct.clone() };
+    if let (Some(tunnel), Some(_)) = (&direct.tunnel, &direct.direct_url) {
+        // The tunnel's own end is the direct one; the other address is taken as that host knows it.
+        target.tunnel = Some(url::aside(tunnel, &url::config(&target)?));
+    }
+    to(postgres, &target, application, Pin::Obeyed).await
+}
+
+async fn to(postgres: &Postgres, target: &Target, application: &str, pin: Pin) -> Result<Session, Fault> {
     let mut config = postgres.config(target).await?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));

@@ -172,6 +172,16 @@ pub fn through(target: &Target, config: &Config, tunnel: &Tunnel, port: u16) -> 
     through
 }
 
+/// The same tunnel to another address, as the host it is logged in at knows it.
+pub fn aside(tunnel: &Tunnel, config: &Config) -> Tunnel {
+    let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
+        (_, Some(address)) => address.to_string(),
+        (Some(Host::Tcp(name)), None) => name.clone(),
+        _ => tunnel.host.clone(),
+    };
+    Tunnel { host, port: config.get_ports().first().copied().unwrap_or(5432), ..tunnel.clone() }
+}
+
 /// Host and port that are asked, as messages and the identity say it.
 pub fn place(target: &Target, config: &Config) -> String {
     target.tunnel.as_ref().map_or_else(|| address(config), ToString::to_string)

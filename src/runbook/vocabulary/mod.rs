@@ -21,6 +21,7 @@ mod files;
 mod flow;
 mod github;
 mod http;
+mod logical;
 mod needed;
 mod neon;
 mod pg;
@@ -83,6 +84,7 @@ static FAMILIES: &[&[Entry]] = &[
     control::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    logical::WORDS,
     pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
