@@ -66,14 +66,12 @@ fn a_tunnel_that_broke_is_made_again_and_what_was_under_way_is_tried_again() {
     runbook(
         &project,
         "broken",
-        &format!(
-            r#"
+        r#"
             step("before", || sql::value(params.source, "select count(*) from shop.orders"));
-            step("cut", || command::run(["sh", "-c", "touch cut; while [ -e cut ]; do sleep 0.05; done"], #{{ repeatable: true }}));
-            step("after", || sql::exec(params.source, "delete from shop.lines where id <= 10", #{{}}, #{{ rows: 10 }}));
+            step("cut", || command::run(["sh", "-c", "touch cut; while [ -e cut ]; do sleep 0.05; done"], #{ repeatable: true }));
+            step("after", || sql::exec(params.source, "delete from shop.lines where id <= 10", #{}, #{ rows: 10 }));
             step("slow", || sql::value(params.source, "select count(*) from generate_series(1, 15000000) n where n % 7 = 3"));
-            "#
-        ),
+            "#,
     );
     let child =
         project.command(&["run", "broken"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
