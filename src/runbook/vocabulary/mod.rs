@@ -19,6 +19,7 @@ mod copying;
 pub(crate) mod declaring;
 mod files;
 mod flow;
+mod freeze;
 mod github;
 mod http;
 mod needed;
@@ -84,6 +85,7 @@ static FAMILIES: &[&[Entry]] = &[
     copying::WORDS,
     recovery::WORDS,
     pgbouncer::WORDS,
+    freeze::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
