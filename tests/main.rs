@@ -8,6 +8,7 @@ mod freeze;
 mod journal;
 mod lab;
 mod layers;
+mod logical;
 mod measure;
 mod neon;
 mod pitr;

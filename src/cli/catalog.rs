@@ -19,6 +19,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/pitr-restore.rhai", include_str!("../../runbooks/pitr-restore.rhai")),
     ("runbooks/preview-branch.rhai", include_str!("../../runbooks/preview-branch.rhai")),
     ("runbooks/restore-drill.rhai", include_str!("../../runbooks/restore-drill.rhai")),
+    ("runbooks/lib/preflight.rhai", include_str!("../../runbooks/lib/preflight.rhai")),
+    ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
 ];
 

@@ -10,6 +10,7 @@ pub mod freeze;
 mod github;
 pub mod http;
 pub mod local;
+mod logical;
 pub mod loopback;
 mod needed;
 pub mod neon;
@@ -195,6 +196,10 @@ impl Effects {
         Copying { world: &self.world, postgres: &self.postgres }
     }
 
+    fn logical(&self) -> logical::Logical<'_> {
+        logical::Logical { world: &self.world, postgres: &self.postgres }
+    }
+
     fn neon(&self) -> neon::Neon<'_> {
         neon::Neon { postgres: &self.postgres }
     }
@@ -248,6 +253,7 @@ impl Effects {
             }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
+            word if logical::knows(word) => logical::perform(&self.logical(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -265,6 +271,7 @@ impl Effects {
             word if control::WORDS.contains(&word) => control::resolve(&self.postgres, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
+            word if logical::knows(word) => logical::resolve(&self.logical(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
             word if http::WORDS.contains(&word) => Ok(http::resolve(action, doubt)),
             word if recovery::WORDS.contains(&word) => {
@@ -298,6 +305,7 @@ impl Effects {
             word if http::WORDS.contains(&word) => http::preview(&self.world, &self.clients, action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             word if neon::knows(word) => neon::preview(&self.neon(), action).await,
+            word if logical::knows(word) => logical::preview(&self.logical(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -313,6 +321,7 @@ impl Effects {
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if http::WORDS.contains(&word) => http::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
+            word if logical::knows(word) => logical::by_hand(action),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
             word if freeze::WORDS.contains(&word) => freeze::by_hand(action),
             word if pgbouncer::WORDS.contains(&word) => pgbouncer::by_hand(action),

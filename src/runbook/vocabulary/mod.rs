@@ -22,6 +22,7 @@ mod flow;
 mod freeze;
 mod github;
 mod http;
+mod logical;
 mod needed;
 mod neon;
 mod pg;
@@ -84,6 +85,7 @@ static FAMILIES: &[&[Entry]] = &[
     control::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    logical::WORDS,
     pgbouncer::WORDS,
     freeze::WORDS,
     command::WORDS,
