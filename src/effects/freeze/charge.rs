@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::fault::Fault;
+use crate::model::reach::Tunnel;
 use crate::model::request::CommandRun;
 use crate::model::target::{Target, Tls, TlsMode};
 
@@ -107,6 +108,7 @@ pub struct Place {
     url: String,
     verified: Option<bool>,
     ca: Option<String>,
+    tunnel: Option<Tunnel>,
 }
 
 impl Place {
@@ -117,7 +119,13 @@ impl Place {
             TlsMode::NoVerify => Some(false),
             TlsMode::Verify => Some(true),
         };
-        Self { name: target.name.clone(), url: target.direct().to_owned(), verified, ca: target.tls.ca.clone() }
+        Self {
+            name: target.name.clone(),
+            url: target.direct().to_owned(),
+            verified,
+            ca: target.tls.ca.clone(),
+            tunnel: target.tunnel.clone(),
+        }
     }
 
     /// The target again.
@@ -136,6 +144,8 @@ impl Place {
             identity: None,
             tls: Tls { mode, ca: self.ca.clone() },
             history: None,
+            replication_url: None,
+            tunnel: self.tunnel.clone(),
         }
     }
 }
