@@ -16,6 +16,7 @@ pub mod lab;
 pub mod neon;
 pub mod pgbouncer;
 pub mod said;
+pub mod sshd;
 pub mod unprivileged;
 pub mod world;
 
@@ -27,6 +28,7 @@ pub use lab::Lab;
 pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
 pub use said::Said;
+pub use sshd::Sshd;
 pub use world::{target, world};
 
 /// A loopback port that was free a moment ago.
