@@ -3,6 +3,7 @@
 mod chaos;
 mod config;
 mod copying;
+mod cutover;
 mod drill;
 mod freeze;
 mod journal;
