@@ -2,8 +2,10 @@
 
 mod chaos;
 mod config;
+mod consumers;
 mod copying;
 mod drill;
+mod http;
 mod journal;
 mod lab;
 mod layers;

@@ -15,6 +15,7 @@ pub mod cutover;
 pub mod lab;
 pub mod neon;
 pub mod pgbouncer;
+pub mod platforms;
 pub mod said;
 pub mod unprivileged;
 pub mod world;
@@ -26,6 +27,7 @@ pub use cutover::Cutover;
 pub use lab::Lab;
 pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
+pub use platforms::{Hyperdrive, Railway};
 pub use said::Said;
 pub use world::{target, world};
 
