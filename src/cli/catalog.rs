@@ -25,6 +25,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/consumers/hyperdrive.rhai", include_str!("../../runbooks/lib/consumers/hyperdrive.rhai")),
     ("runbooks/lib/consumers/railway.rhai", include_str!("../../runbooks/lib/consumers/railway.rhai")),
     ("runbooks/lib/consumers/values.rhai", include_str!("../../runbooks/lib/consumers/values.rhai")),
+    ("runbooks/lib/preflight.rhai", include_str!("../../runbooks/lib/preflight.rhai")),
+    ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
 ];
 

@@ -9,10 +9,12 @@ pub mod files;
 mod github;
 pub mod http;
 pub mod local;
+mod logical;
 pub mod loopback;
 mod needed;
 pub mod neon;
 pub mod notify;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod programs;
@@ -192,6 +194,10 @@ impl Effects {
         Copying { world: &self.world, postgres: &self.postgres }
     }
 
+    fn logical(&self) -> logical::Logical<'_> {
+        logical::Logical { world: &self.world, postgres: &self.postgres }
+    }
+
     fn neon(&self) -> neon::Neon<'_> {
         neon::Neon { postgres: &self.postgres }
     }
@@ -227,6 +233,7 @@ impl Effects {
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
             }
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::perform(&self.postgres, action, ledger).await,
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
             }
@@ -239,6 +246,7 @@ impl Effects {
             }
             word if local::WORDS.contains(&word) => local::perform(&self.world, action, ticket, ledger).await,
             word if neon::knows(word) => neon::perform(&self.neon(), action, ticket, ledger).await,
+            word if logical::knows(word) => logical::perform(&self.logical(), action, ticket, ledger).await,
             word => Err(no_such_word(word)),
         };
         done.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -256,11 +264,13 @@ impl Effects {
             word if control::WORDS.contains(&word) => control::resolve(&self.postgres, doubt).await,
             word if copying::WORDS.contains(&word) => copying::resolve(&self.copying(), action, ticket, doubt).await,
             word if neon::knows(word) => neon::resolve(&self.neon(), action, ticket, doubt).await,
+            word if logical::knows(word) => logical::resolve(&self.logical(), action, ticket, doubt).await,
             word if env_file::WORDS.contains(&word) => Ok(Resolution::NotDone),
             word if http::WORDS.contains(&word) => Ok(http::resolve(action, doubt)),
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
             }
+            word if pgbouncer::WORDS.contains(&word) => Ok(Resolution::NotDone),
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
         };
@@ -277,6 +287,7 @@ impl Effects {
             word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::preview(&self.postgres, action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action).await,
             word if github::WORDS.contains(&word) => github::preview(&self.world, action).await,
@@ -285,6 +296,7 @@ impl Effects {
             word if http::WORDS.contains(&word) => http::preview(&self.world, &self.clients, action).await,
             word if local::WORDS.contains(&word) => local::preview(&self.world, action).await,
             word if neon::knows(word) => neon::preview(&self.neon(), action).await,
+            word if logical::knows(word) => logical::preview(&self.logical(), action).await,
             _ => Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() }),
         };
         previewed.map_err(|fault| self.world.vault.redact_fault(fault))
@@ -300,7 +312,9 @@ impl Effects {
             word if copying::WORDS.contains(&word) => copying::by_hand(action),
             word if http::WORDS.contains(&word) => http::by_hand(action),
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
+            word if logical::knows(word) => logical::by_hand(action),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
+            word if pgbouncer::WORDS.contains(&word) => pgbouncer::by_hand(action),
             _ => return Vec::new(),
         };
         lines.unwrap_or_default().iter().map(|line| self.world.vault.redact(line)).collect()

@@ -1,9 +1,11 @@
-//! The services around a database, as configured: who runs its branches, and where its pull requests are.
+//! The services around a database, as configured: who runs its branches, where its pull requests are, and the pooler before it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::Value;
 use super::fault::Fault;
+use super::target::Target;
 
 /// Access to one Neon project. It holds a key, so it is never printed or serialised.
 #[derive(Clone)]
@@ -29,6 +31,13 @@ pub struct GithubAccess {
     pub repo: String,
 }
 
+/// Access to the admin console of a PgBouncer. Its URL holds a password, so it is never printed or serialised.
+#[derive(Clone)]
+pub struct PgbouncerAccess {
+    /// The console, as a target of its own: its database is always `pgbouncer`.
+    pub admin: Target,
+}
+
 /// What is configured of each service.
 #[derive(Clone, Default)]
 pub struct Providers {
@@ -36,8 +45,12 @@ pub struct Providers {
     pub neon: Option<NeonAccess>,
     /// `[github]`.
     pub github: Option<GithubAccess>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerAccess>,
     /// `[[consumers]]`: a map each, secrets as handles.
     pub consumers: Vec<Value>,
+    /// `[ssh] config`: what ssh is given instead of the user's own configuration.
+    pub ssh_config: Option<PathBuf>,
     /// Why a table that is there cannot be used, by its name: only what needs it is refused.
     pub unusable: BTreeMap<&'static str, Fault>,
 }
@@ -57,6 +70,13 @@ impl Providers {
             .ok_or_else(|| self.missing("github", "repo = \"OWNER/NAME\" below `[github]` in runsheet.toml"))
     }
 
+    /// Access to PgBouncer's console, or what to configure.
+    pub fn pgbouncer(&self) -> Result<&PgbouncerAccess, Fault> {
+        self.pgbouncer.as_ref().ok_or_else(|| {
+            self.missing("pgbouncer", "admin_url = \"${PGBOUNCER_ADMIN_URL}\" below `[pgbouncer]` in runsheet.toml")
+        })
+    }
+
     /// Who uses the databases, or why that cannot be said.
     pub fn consumers(&self) -> Result<Value, Fault> {
         match self.unusable.get("consumers") {
@@ -71,6 +91,7 @@ impl Providers {
             || match table {
                 "neon" => self.neon.is_some(),
                 "github" => self.github.is_some(),
+                "pgbouncer" => self.pgbouncer.is_some(),
                 _ => false,
             }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::identity::ExpectedIdentity;
+use super::reach::Tunnel;
 
 /// How far a server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Target {
     pub url: String,
     /// The URL that reaches the server itself; absent when `url` does.
     pub direct_url: Option<String>,
+    /// The URL by which another server reaches it; absent when that is the direct one.
+    pub replication_url: Option<String>,
     /// What people call it; what is typed to confirm a destruction.
     pub label: String,
     /// Whether destruction needs a plan and the label typed.
@@ -43,6 +46,8 @@ pub struct Target {
     pub tls: Tls,
     /// From what earlier moments of it are brought back.
     pub history: Option<History>,
+    /// How it is reached, where its address says nothing here.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// A base backup and the WAL after it: `[targets.X.recovery]`.

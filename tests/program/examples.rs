@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::project::Project;
-use crate::support::{Cluster, Database, Hyperdrive, Lab, Railway, StandIn};
+use crate::support::{Cluster, Database, Hyperdrive, Lab, PgBouncer, Railway, StandIn};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -58,7 +58,7 @@ fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
     for (name, text) in examples().into_iter().filter(|(_, text)| !on_a_branch(text)) {
         // What goes back in time needs a server that keeps its history.
         let lab = text.contains("pg::recover(").then(Lab::with_history);
-        let database = lab.as_ref().map_or_else(|| Cluster::shared().database("examples"), Lab::app);
+        let mut database = lab.as_ref().map_or_else(|| Cluster::shared().database("examples"), Lab::app);
         let project = project(&database);
         if let Some(lab) = &lab {
             project.file("runsheet.toml", &lab.toml());
@@ -69,8 +69,33 @@ fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
             let hyperdrive = Hyperdrive::new(&database.url).toml("hyperdrive", "");
             project.file("runsheet.toml", &format!("{config}\n{railway}\n{hyperdrive}"));
         }
+        if text.contains("logical::publish(") {
+            let project = live(&mut database);
+            as_told(&project, &database, &name, &text);
+            continue;
+        }
+        let _pooler = text.contains("[pgbouncer]").then(|| behind_a_pooler(&project, &database));
         as_told(&project, &database, &name, &text);
     }
+}
+
+/// A project with a database that can be followed, and an empty one on another server. What they are called is in `database`.
+fn live(database: &mut Database) -> Project {
+    *database = crate::logical::world::old().database("followed");
+    let copy = crate::logical::world::new().database("copy");
+    let project = project(database);
+    let target = |name: &str, url: &str| format!("[targets.{name}]\nurl = \"{url}\"\n");
+    project.file("runsheet.toml", &format!("{}{}", target("app", &database.url), target("copy", &copy.url)));
+    project
+}
+
+/// A pooler before the database, which the project knows, and whose configuration lies in it.
+fn behind_a_pooler(project: &Project, database: &Database) -> PgBouncer {
+    let pooler = PgBouncer::before(Cluster::shared(), database, "transaction", &["postgres"]);
+    let toml = std::fs::read_to_string(project.path().join("runsheet.toml")).expect("the configuration");
+    project.file("runsheet.toml", &format!("{toml}\n[pgbouncer]\nadmin_url = \"{}\"\n", pooler.admin_url()));
+    std::os::unix::fs::symlink(pooler.config(), project.path().join("pgbouncer.ini")).expect("a link");
+    pooler
 }
 
 /// Whether an example needs branches to work on.

@@ -1,6 +1,8 @@
 //! Reaching both sides of a move: a run's schema in them, a target that the run fills, ways to servers that are elsewhere.
 
 mod control;
+mod filled;
+mod tunnel;
 
 use crate::program::project::Project;
 use crate::support::{Cluster, Database};
@@ -65,4 +67,23 @@ pub fn full(name: &str) -> Database {
     let database = Cluster::shared().database(name);
     database.sql(EVERYTHING);
     database
+}
+
+/// An empty database on the second server as managed services give them: the role owns it and is no superuser, and an
+/// extension is there already.
+pub fn managed(name: &str) -> Database {
+    let database = empty(name);
+    let (role, server) = (format!("owner_of_{}", database.name), Cluster::second().open("postgres"));
+    server.sql(&format!(
+        "create role {role} login password 'managed-password'; alter database {} owner to {role}",
+        database.name
+    ));
+    database.sql(&format!(
+        "create extension pg_trgm; comment on extension pg_trgm is 'theirs'; alter schema public owner to {role}"
+    ));
+    let port = Cluster::second().port;
+    Database {
+        url: format!("postgresql://{role}:managed-password@127.0.0.1:{port}/{}", database.name),
+        name: database.name,
+    }
 }

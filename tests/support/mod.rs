@@ -17,6 +17,7 @@ pub mod neon;
 pub mod pgbouncer;
 pub mod platforms;
 pub mod said;
+pub mod sshd;
 pub mod unprivileged;
 pub mod world;
 
@@ -29,6 +30,7 @@ pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
 pub use platforms::{Hyperdrive, Railway};
 pub use said::Said;
+pub use sshd::Sshd;
 pub use world::{target, world};
 
 /// A loopback port that was free a moment ago.

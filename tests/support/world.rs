@@ -42,11 +42,13 @@ pub fn target(name: &str, url: &str) -> Target {
         name: name.to_owned(),
         url: url.to_owned(),
         direct_url: None,
+        replication_url: None,
         label: name.to_owned(),
         protected: false,
         identity: None,
         tls: Tls { mode: TlsMode::Disable, ca: None },
         history: None,
+        tunnel: None,
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::consumer;
 use super::error::{ConfigError, did_you_mean};
-use super::provider::{GithubTable, NeonTable, Tables};
+use super::provider::{GithubTable, NeonTable, PgbouncerTable, Tables};
 use crate::model::identity::ExpectedIdentity;
 
 /// Parameter values by runbook.
@@ -31,8 +31,20 @@ pub struct File {
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
     /// `[[consumers]]`.
     pub consumers: Vec<toml::Table>,
+    /// `[ssh]`.
+    pub ssh: SshTable,
+}
+
+/// How other hosts are logged in at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SshTable {
+    /// A configuration file for ssh instead of the user's own; `${VAR}` is not expanded yet.
+    pub config: Option<String>,
 }
 
 /// Who is told how a run ended.
@@ -55,6 +67,8 @@ pub struct EnvironmentTable {
     pub neon: Option<NeonTable>,
     /// `[env.NAME.github]`.
     pub github: Option<GithubTable>,
+    /// `[env.NAME.pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
     /// `[[env.NAME.consumers]]`.
     pub consumers: Vec<toml::Table>,
 }
@@ -67,6 +81,8 @@ pub struct TargetTable {
     pub url: Option<String>,
     /// Reaches the server itself.
     pub direct_url: Option<String>,
+    /// By which another server reaches it.
+    pub replication_url: Option<String>,
     /// What people call it.
     pub label: Option<String>,
     /// Whether destruction needs a plan and the label typed.
@@ -79,6 +95,8 @@ pub struct TargetTable {
     pub ssl_mode: Option<String>,
     /// `[targets.X.recovery]`.
     pub recovery: Option<RecoveryTable>,
+    /// `ssh://user@host/host:port`.
+    pub tunnel: Option<String>,
 }
 
 /// From what earlier moments of a target are brought back; `${VAR}` is not expanded yet.
@@ -98,20 +116,25 @@ pub struct RecoveryTable {
 }
 
 impl TargetTable {
-    /// This target with what `over` says instead. A new `url` is another database: the direct URL and the identity
-    /// of the old one do not carry over to it.
+    /// This target with what `over` says instead. A new `url` is another database: the direct URL, the identity and the
+    /// tunnel of the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
-        let base =
-            if over.url.is_some() { Self { direct_url: None, identity: None, recovery: None, ..self } } else { self };
+        let base = if over.url.is_some() {
+            Self { direct_url: None, replication_url: None, identity: None, recovery: None, tunnel: None, ..self }
+        } else {
+            self
+        };
         Self {
             url: over.url.or(base.url),
             direct_url: over.direct_url.or(base.direct_url),
+            replication_url: over.replication_url.or(base.replication_url),
             label: over.label.or(base.label),
             protected: over.protected.or(base.protected),
             identity: over.identity.or(base.identity),
             ca_cert: over.ca_cert.or(base.ca_cert),
             ssl_mode: over.ssl_mode.or(base.ssl_mode),
             recovery: over.recovery.or(base.recovery),
+            tunnel: over.tunnel.or(base.tunnel),
         }
     }
 }
@@ -141,8 +164,12 @@ impl File {
             (Some(base), Some(over)) => Some(base.overridden(over)),
             (base, over) => over.or(base),
         };
+        let pgbouncer = match (self.pgbouncer, over.pgbouncer) {
+            (Some(base), Some(over)) => Some(base.overridden(over)),
+            (base, over) => over.or(base),
+        };
         let consumers = consumer::overridden(self.consumers, over.consumers);
-        (self.targets, self.runbooks, Tables { neon, github, consumers })
+        (self.targets, self.runbooks, Tables { neon, github, pgbouncer, consumers })
     }
 }
 

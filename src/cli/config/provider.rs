@@ -1,13 +1,17 @@
-//! `[neon]`, `[github]` and `[[consumers]]`: variables expanded, addresses and names read.
+//! `[neon]`, `[github]`, `[pgbouncer]` and `[[consumers]]`: variables expanded, addresses and names read.
+
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::consumer;
 use super::error::ConfigError;
-use super::target::expand;
+use super::file::TargetTable;
+use super::target::{self, expand};
+use super::url::PostgresUrl;
 use super::variables::Variables;
 use crate::model::fault::Fault;
-use crate::model::provider::{GithubAccess, NeonAccess, Providers};
+use crate::model::provider::{GithubAccess, NeonAccess, PgbouncerAccess, Providers};
 
 /// `[neon]` as it is written; `${VAR}` is not expanded yet.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -59,19 +63,44 @@ impl GithubTable {
     }
 }
 
-/// The tables, each if it is there.
+/// `[pgbouncer]` as it is written; `${VAR}` is not expanded yet.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PgbouncerTable {
+    /// The URL of its admin console, whose database is `pgbouncer`.
+    pub admin_url: Option<String>,
+    /// PEM text, or the path of a PEM file.
+    pub ca_cert: Option<String>,
+    /// `verify`, `require`, `no-verify`, `allow` or `disable`.
+    pub ssl_mode: Option<String>,
+}
+
+impl PgbouncerTable {
+    /// This table with what `over` says instead.
+    pub fn overridden(self, over: Self) -> Self {
+        Self {
+            admin_url: over.admin_url.or(self.admin_url),
+            ca_cert: over.ca_cert.or(self.ca_cert),
+            ssl_mode: over.ssl_mode.or(self.ssl_mode),
+        }
+    }
+}
+
+/// The tables of services, each if it is there.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// `[neon]`.
     pub neon: Option<NeonTable>,
     /// `[github]`.
     pub github: Option<GithubTable>,
+    /// `[pgbouncer]`.
+    pub pgbouncer: Option<PgbouncerTable>,
     /// `[[consumers]]`.
     pub consumers: Vec<toml::Table>,
 }
 
 /// Reads them, and gives the secrets that are kept under a name; what cannot be used says so to whoever needs it.
-pub fn resolve(tables: Tables, variables: &Variables) -> (Providers, Vec<(String, String)>) {
+pub fn resolve(tables: Tables, variables: &Variables, project: &Path) -> (Providers, Vec<(String, String)>) {
     let mut providers = Providers::default();
     match tables.neon.map(|table| neon(table, variables)).transpose() {
         Ok(access) => providers.neon = access,
@@ -83,6 +112,12 @@ pub fn resolve(tables: Tables, variables: &Variables) -> (Providers, Vec<(String
         Ok(access) => providers.github = access,
         Err(error) => {
             providers.unusable.insert("github", fault("github.config", &error));
+        }
+    }
+    match tables.pgbouncer.map(|table| pgbouncer(table, variables, project)).transpose() {
+        Ok(access) => providers.pgbouncer = access,
+        Err(error) => {
+            providers.unusable.insert("pgbouncer", fault("pgbouncer.config", &error));
         }
     }
     let secrets = match consumer::resolve(tables.consumers, variables) {
@@ -98,11 +133,13 @@ pub fn resolve(tables: Tables, variables: &Variables) -> (Providers, Vec<(String
     (providers, secrets)
 }
 
-/// Keys and tokens, each with the name to show instead.
+/// Keys, passwords and tokens, each with the name to show instead.
 pub fn keys(providers: &Providers) -> Vec<(String, String)> {
     let neon = providers.neon.iter().map(|access| ("neon.api_key".to_owned(), access.api_key.clone()));
     let tokens = providers.github.iter().filter_map(|access| access.token.clone());
-    neon.chain(tokens.map(|token| ("github.token".to_owned(), token))).collect()
+    let console = providers.pgbouncer.iter().filter_map(|access| PostgresUrl::parse(access.admin.direct()).ok());
+    let console = console.flat_map(|url| url.passwords).map(|password| ("pgbouncer.admin_url".to_owned(), password));
+    neon.chain(tokens.map(|token| ("github.token".to_owned(), token))).chain(console).collect()
 }
 
 fn fault(code: &str, error: &ConfigError) -> Fault {
@@ -145,6 +182,21 @@ fn github(table: GithubTable, variables: &Variables) -> Result<GithubAccess, Con
         token: read("token", table.token)?.map(|token| header("github", "token", token)).transpose()?,
         repo,
     })
+}
+
+fn pgbouncer(table: PgbouncerTable, variables: &Variables, project: &Path) -> Result<PgbouncerAccess, ConfigError> {
+    let url = text("pgbouncer", "admin_url", table.admin_url, variables)?;
+    let url = url.ok_or_else(|| missing("pgbouncer", "admin_url"))?;
+    let database = PostgresUrl::parse(&url).ok().and_then(|url| url.database);
+    if database.as_deref() != Some("pgbouncer") {
+        return Err(ConfigError::key("`pgbouncer.admin_url`", "is not the URL of an admin console").hinted(
+            "its database is called `pgbouncer`: postgresql://ADMIN:PASSWORD@HOST:6432/pgbouncer, ADMIN standing in `admin_users`",
+        ));
+    }
+    let written =
+        TargetTable { url: Some(url), ca_cert: table.ca_cert, ssl_mode: table.ssl_mode, ..TargetTable::default() };
+    // Under the rules of every other connection, so that its password travels no less safely than theirs.
+    Ok(PgbouncerAccess { admin: target::resolve("pgbouncer", written, variables, project)?.target })
 }
 
 fn missing(table: &str, key: &str) -> ConfigError {

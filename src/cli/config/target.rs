@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::file::{RecoveryTable, TargetTable};
+use super::reach;
 use super::url::PostgresUrl;
 use super::variables::Variables;
 use crate::model::target::{History, Target, Tls, TlsMode};
@@ -31,17 +32,27 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
         ConfigError::key(format!("target `{name}`"), "has no `url`").hinted(format!("add it under `[targets.{name}]`"))
     })?;
     let direct_url = expanded("direct_url", table.direct_url)?;
+    let replication_url = expanded("replication_url", table.replication_url)?;
     let label = expanded("label", table.label)?.unwrap_or_else(|| name.to_owned());
     let ca_cert = expanded("ca_cert", table.ca_cert)?;
     let ssl_mode = expanded("ssl_mode", table.ssl_mode)?;
 
     let history = table.recovery.map(|table| history(table, &key, variables, project)).transpose()?;
 
+    let tunnel = expanded("tunnel", table.tunnel)?.filter(|text| !text.is_empty());
+    let tunnel = tunnel.map(|text| reach::tunnel(&text, &key("tunnel"))).transpose()?;
+
     let mut urls = vec![PostgresUrl::parse(&url).map_err(|why| ConfigError::key(key("url"), why))?];
     if let Some(direct) = &direct_url {
         urls.push(PostgresUrl::parse(direct).map_err(|why| ConfigError::key(key("direct_url"), why))?);
     }
-    let local = urls.iter().all(PostgresUrl::is_local);
+    // It is for another server, and says nothing of how we connect.
+    let replicating = replication_url.as_deref().map(PostgresUrl::parse).transpose();
+    let replicating = replicating.map_err(|why| ConfigError::key(key("replication_url"), why))?;
+    let local = match &tunnel {
+        Some(tunnel) => tunnel.ends_there(),
+        None => urls.iter().all(PostgresUrl::is_local),
+    };
     let own_mode = ssl_mode.map(|mode| written_mode(&mode, &key("ssl_mode"))).transpose()?;
     let tls = match (own_mode, &ca_cert) {
         (Some(mode), _) => Settled { mode, by: "ssl_mode".into() },
@@ -64,16 +75,18 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
         warning: weakness
             .filter(|_| !local)
             .map(|weakness| format!("connections to `{name}` are {weakness} (by {})", tls.by)),
-        passwords: urls.into_iter().flat_map(|url| url.passwords).collect(),
+        passwords: urls.into_iter().chain(replicating).flat_map(|url| url.passwords).collect(),
         target: Target {
             name: name.to_owned(),
             url,
             direct_url,
+            replication_url,
             label,
             protected: table.protected.unwrap_or(false),
             identity: table.identity,
             tls: Tls { mode: tls.mode, ca },
             history,
+            tunnel,
         },
     })
 }

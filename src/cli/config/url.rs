@@ -6,6 +6,8 @@ use percent_encoding::percent_decode_str;
 pub struct PostgresUrl {
     hosts: Vec<String>,
     parameters: Vec<(String, String)>,
+    /// The database behind the host, or named by `dbname`.
+    pub database: Option<String>,
     /// The password as it is written and as it is meant; empty without one.
     pub passwords: Vec<String>,
 }
@@ -47,9 +49,12 @@ impl PostgresUrl {
         if let Some((_, given)) = parameters.iter().find(|(name, _)| name == "host") {
             hosts = given.split(',').map(str::to_owned).collect();
         }
+        let path = path.split_once('/').map(|(_, path)| decoded(path)).filter(|path| !path.is_empty());
+        let named = parameters.iter().rev().find(|(name, _)| name == "dbname").map(|(_, value)| value.clone());
+        let database = named.or(path);
         passwords.retain(|password| !password.is_empty());
         passwords.dedup();
-        Ok(Self { hosts, parameters, passwords })
+        Ok(Self { hosts, parameters, database, passwords })
     }
 
     /// A parameter behind the `?`.

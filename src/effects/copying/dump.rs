@@ -34,15 +34,16 @@ pub const PLAIN: [&str; 3] = ["--no-owner", "--no-privileges", "--no-subscriptio
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What the server says before a dump.
-struct Source {
+pub struct Source {
     database: String,
     version: String,
-    major: u32,
+    /// Major version of the server.
+    pub major: u32,
     bytes: u64,
     tables: u64,
     at: DateTime<Utc>,
     /// Schemas of runs, which are no part of it.
-    stamped: Vec<String>,
+    pub stamped: Vec<String>,
 }
 
 /// Dumps once.
@@ -125,7 +126,8 @@ async fn ready(
     Ok((source, tool, compression))
 }
 
-async fn look(session: &Session) -> Result<Source, Fault> {
+/// Looks at the database of a session.
+pub async fn look(session: &Session) -> Result<Source, Fault> {
     let asked = "select current_database()::text, current_setting('server_version'), current_setting('server_version_num')::int,
                         pg_database_size(current_database()),
                         (select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace

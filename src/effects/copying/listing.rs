@@ -25,10 +25,16 @@ pub struct Listing {
     pub format: String,
     /// Entries in all.
     pub entries: usize,
+    /// Their numbers, in order.
+    pub numbers: Vec<u32>,
     /// Tables whose rows it holds: number of the entry, schema and name.
     pub tables: Vec<(u32, String)>,
     /// Extensions that it creates.
     pub extensions: Vec<String>,
+    /// Comments on extensions: number of the entry, and the extension.
+    pub extension_comments: Vec<(u32, String)>,
+    /// Event triggers and comments on them: number of the entry, and the trigger.
+    pub event_triggers: Vec<(u32, String)>,
 }
 
 /// Reads the table of contents of an archive.
@@ -70,11 +76,19 @@ fn parse(text: &str) -> Listing {
         let Some((number, rest)) = line.split_once("; ") else { continue };
         let Some((_, rest)) = rest.split_once(' ').and_then(|(_, rest)| rest.split_once(' ')) else { continue };
         listing.entries += 1;
+        let number: u32 = number.parse().unwrap_or_default();
+        listing.numbers.push(number);
+        let without_owner = |rest: &str| rest.rsplit_once(' ').map_or(rest, |(name, _owner)| name).trim().to_owned();
         if let Some(table) = rest.strip_prefix("TABLE DATA ") {
-            let name = table.rsplit_once(' ').map_or(table, |(name, _owner)| name);
-            listing.tables.push((number.parse().unwrap_or_default(), name.replacen(' ', ".", 1)));
+            listing.tables.push((number, without_owner(table).replacen(' ', ".", 1)));
         } else if let Some(extension) = rest.strip_prefix("EXTENSION - ") {
             listing.extensions.push(extension.trim().to_owned());
+        } else if let Some(extension) = rest.strip_prefix("COMMENT - EXTENSION ") {
+            listing.extension_comments.push((number, without_owner(extension)));
+        } else if let Some(trigger) =
+            rest.strip_prefix("EVENT TRIGGER - ").or(rest.strip_prefix("COMMENT - EVENT TRIGGER "))
+        {
+            listing.event_triggers.push((number, without_owner(trigger)));
         }
     }
     listing

@@ -3,15 +3,19 @@
 //! The programs run under the supervisor of all children; what a dump is made of lies in a folder of its attempt, so that
 //! an attempt that was cut off is never mistaken for a finished one.
 
+mod analyze;
 mod artefact;
 mod compression;
+mod destination;
 mod dump;
+mod fill;
 mod folder;
 mod judge;
 mod listing;
 mod progress;
 mod restore;
 mod sabotage;
+mod schema;
 mod tools;
 
 use super::postgres::Postgres;
@@ -20,11 +24,19 @@ use crate::model::action::Action;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::copying::{PgArtefact, PgDropDump, PgDump, PgRestore, PgSabotage};
+use crate::model::request::copying::{PgAnalyze, PgArtefact, PgCopySchema, PgDropDump, PgDump, PgRestore, PgSabotage};
 use crate::model::unknown;
 
 /// The words performed here.
-pub const WORDS: [&str; 5] = [PgDump::WORD, PgRestore::WORD, PgArtefact::WORD, PgSabotage::WORD, PgDropDump::WORD];
+pub const WORDS: [&str; 7] = [
+    PgDump::WORD,
+    PgRestore::WORD,
+    PgArtefact::WORD,
+    PgSabotage::WORD,
+    PgDropDump::WORD,
+    PgCopySchema::WORD,
+    PgAnalyze::WORD,
+];
 
 /// What every copy needs.
 pub struct Copying<'a> {
@@ -44,6 +56,8 @@ pub async fn perform(
     match action.word.as_str() {
         PgDump::WORD => dump::perform(copying, &PgDump::of(action)?, ticket, ledger).await,
         PgRestore::WORD => restore::perform(copying, &PgRestore::of(action)?, ticket, ledger).await,
+        PgCopySchema::WORD => schema::perform(copying, &PgCopySchema::of(action)?, ticket, ledger).await,
+        PgAnalyze::WORD => analyze::perform(copying, &PgAnalyze::of(action)?, ticket, ledger).await,
         PgArtefact::WORD => artefact::perform(copying, &PgArtefact::of(action)?).await,
         PgSabotage::WORD => sabotage::perform(copying, &PgSabotage::of(action)?, ticket, ledger).await,
         _ => folder::perform(copying, &PgDropDump::of(action)?, ticket, ledger),
@@ -60,7 +74,7 @@ pub async fn resolve(
     if let Some(holds) = doubt.holds.as_ref().filter(|holds| holds.get("process").is_some()) {
         tools::end(copying, holds).await?;
     }
-    if action.word == PgDump::WORD || action.word == PgSabotage::WORD {
+    if [PgDump::WORD, PgSabotage::WORD, PgCopySchema::WORD].contains(&action.word.as_str()) {
         folder::clear(copying.world, ticket)?;
     }
     Ok(Resolution::NotDone)
@@ -107,8 +121,20 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         PgRestore::WORD => {
             let request = PgRestore::of(action)?;
             let url = url_variable(&request.database);
-            let line = format!("pg_restore -j{} {}", request.jobs, restore::PLAIN.join(" "));
+            let line = format!("pg_restore -j{} {}", request.jobs, fill::PLAIN.join(" "));
             vec![format!("{line} -d \"${url}\" {}", quoted(&request.archive))]
+        }
+        PgCopySchema::WORD => {
+            let request = PgCopySchema::of(action)?;
+            let (from, to) = (url_variable(&request.source), url_variable(&request.target));
+            vec![
+                format!("pg_dump -Fc --schema-only {} -f SCHEMA \"${from}\"", dump::PLAIN.join(" ")),
+                format!("pg_restore -j{} {} -d \"${to}\" SCHEMA", request.jobs, fill::PLAIN.join(" ")),
+            ]
+        }
+        PgAnalyze::WORD => {
+            let request = PgAnalyze::of(action)?;
+            vec![format!("vacuumdb --analyze-only -j{} \"${}\"", request.jobs, url_variable(&request.target))]
         }
         PgArtefact::WORD => vec![format!("pg_restore --list {}", quoted(&PgArtefact::of(action)?.path))],
         PgDropDump::WORD => vec![format!("rm -r {}", quoted(&PgDropDump::of(action)?.path))],

@@ -121,6 +121,11 @@ pub struct Job<'a> {
     pub folder: &'a Path,
 }
 
+/// A database's name as `--dbname` takes it, whatever is in it.
+pub fn conninfo(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// A supervisor that waits to start the program, and what to write down of it.
 pub struct Waiting {
     prepared: Prepared,
@@ -137,7 +142,9 @@ pub async fn prepare(
 ) -> Result<Waiting, Fault> {
     let application = application(ticket);
     let mut env = plain_environment(copying);
-    env.extend(libpq::environment(&*copying.postgres.target(job.target).await?, job.tool.major, job.folder)?);
+    let target = copying.postgres.target(job.target).await?;
+    let config = copying.postgres.config(&target).await?;
+    env.extend(libpq::environment(&target, &config, job.tool.major, job.folder)?);
     env.insert("PGAPPNAME".to_owned(), application.clone());
     let options = env.entry("PGOPTIONS".to_owned()).or_default();
     for (name, value) in job.settings {

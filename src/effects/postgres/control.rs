@@ -168,7 +168,13 @@ async fn make(postgres: &Postgres, request: &PgControl, ticket: &Ticket, ledger:
     }
     ledger.started(session.holds())?;
     ledger.intent(json!({ "schema": schema }))?;
-    let mark = comment(&schema, &stamp);
+    let mut mark = comment(&schema, &stamp);
+    if let Some(made) = session.made.as_ref().filter(|made| made.is_of(ticket)) {
+        // So that it is known from outside that there is something in it to be kept.
+        let made = Stamp { control: true, ..made.clone() };
+        let database = quote::name(&session.moment.identity.database);
+        mark.push_str(&format!("; COMMENT ON DATABASE {database} IS {}", quote::literal(&made.text())));
+    }
     session.batch(&format!("BEGIN; {create}{mark}; COMMIT"), word).await.map_err(|fault| {
         match fault.code.as_str() {
             "sql.42501" => fault.hinted("the role needs CREATE on the database: grant create on database … to it"),

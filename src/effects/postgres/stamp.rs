@@ -27,7 +27,8 @@ pub struct Stamp {
     /// Whether it is to outlive its run: no sweep drops it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep: bool,
-    /// Whether it is the schema for a run's own things, which may be needed when that run is over.
+    /// Whether it is the schema for a run's own things, which may be needed when that run is over; of a database, whether
+    /// such a schema was made in it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub control: bool,
     /// Whether the database held nothing else when it was made: what came in since is the run's.

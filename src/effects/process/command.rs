@@ -81,7 +81,7 @@ pub fn by_hand(world: &World, action: &Action) -> Result<String, Fault> {
     let quoted = |text: &str| shlex::try_quote(text).map(std::borrow::Cow::into_owned).unwrap_or_default();
     let mut words: Vec<String> = Vec::new();
     if let Some(host) = &request.ssh {
-        words = ssh::arguments(host, &request)?.iter().map(|word| quoted(word)).collect();
+        words = ssh::arguments(world, host, &request)?.iter().map(|word| quoted(word)).collect();
     } else {
         for (name, value) in &request.env {
             words.push(format!("{name}={}", shell::word(value)));
@@ -134,7 +134,7 @@ fn launch(world: &World, request: &CommandRun, ticket: &Ticket) -> Result<Launch
     let mut cwd = world.project.clone();
     let run = if let Some(host) = &request.ssh {
         env.extend(inherited("SSH_AUTH_SOCK"));
-        ssh::arguments(host, request)?
+        ssh::arguments(world, host, request)?
     } else {
         cwd.extend(&request.cwd);
         for (name, value) in &request.env {

@@ -10,8 +10,9 @@ mod capture;
 mod child;
 mod command;
 mod session;
-mod ssh;
+pub(in crate::effects) mod ssh;
 pub mod supervise;
+pub(in crate::effects) mod tunnel;
 
 pub(in crate::effects) use child::{End, Finished, Prepared};
 pub use command::{by_hand, end_group, perform, preview, resolve};

@@ -128,10 +128,47 @@ pub struct PgRestore {
     pub seal: Seal,
     /// Tables and indexes restored at once.
     pub jobs: u64,
+    /// Event triggers that may be left out where the role may not make any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+    /// Whether tables are analyzed; those of a claimed target are without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analyze: Option<bool>,
 }
 
 impl Request for PgRestore {
     const WORD: &'static str = "pg::restore";
+}
+
+/// `pg::copy_schema`: everything of a database but its rows. Answers `{ database, objects, warnings, left_out, tool }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgCopySchema {
+    /// The target it is read from.
+    pub source: String,
+    /// The target that it goes to, made or claimed by the run.
+    pub target: String,
+    /// Indexes made at once.
+    pub jobs: u64,
+    /// Event triggers that may be left out where the role may not make any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept: Vec<String>,
+}
+
+impl Request for PgCopySchema {
+    const WORD: &'static str = "pg::copy_schema";
+}
+
+/// `pg::analyze`: what the planner knows of every table, anew. Answers `{ tables }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgAnalyze {
+    /// The target.
+    pub target: String,
+    /// Tables at once.
+    pub jobs: u64,
+}
+
+impl Request for PgAnalyze {
+    const WORD: &'static str = "pg::analyze";
 }
 
 /// `pg::artefact`: what a dump that somebody made is. Answers like `pg::dump`.

@@ -7,8 +7,10 @@ pub mod copying;
 pub mod files;
 pub mod github;
 pub mod http;
+pub mod logical;
 pub mod needed;
 pub mod neon;
+pub mod pgbouncer;
 pub mod proving;
 pub mod recovery;
 pub mod table;
@@ -71,6 +73,9 @@ pub struct SqlQuery {
     /// Why text was let through that is neither a literal nor a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
+    /// Whether it goes by the URL that may be pooled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
 }
 
 impl Request for SqlQuery {

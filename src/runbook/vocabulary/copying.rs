@@ -4,7 +4,9 @@ use super::call::{Answer, Error, title};
 use super::{Call, Entry, Word, param};
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
-use crate::model::request::copying::{PgArtefact, PgDropDump, PgDump, PgRestore, PgSabotage, Seal};
+use crate::model::request::copying::{
+    PgAnalyze, PgArtefact, PgCopySchema, PgDropDump, PgDump, PgRestore, PgSabotage, Seal,
+};
 use crate::model::{Value, unknown};
 
 /// Tables at once where nothing is said.
@@ -69,12 +71,14 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "pg::restore",
-            signature: "pg::restore(made, dump, #{ jobs }) -> #{ database, tables, warnings, tool }",
-            summary: "Restores a dump by pg_restore into a database that this run made, and only there. The dump must still be what it was when it was described. Owners, privileges, tablespaces, publications and subscriptions are left out; any error, and any warning that lost something, is a failure. Done again, it begins with an empty database.",
+            signature: "pg::restore(made, dump, #{ jobs, accept, analyze }) -> #{ database, tables, warnings, left_out, analyzed, tool }",
+            summary: "Restores a dump by pg_restore into a database that this run made, or into a target that it claimed by pg::control(…, #{ empty: true }), and only there. The dump must still be what it was when it was described. Owners, privileges, tablespaces, publications and subscriptions are left out, comments on extensions of another role are left out and named; any error, and any warning that lost something, is a failure. Done again, it begins with an empty database.",
             params: &[
-                param("made", "what pg::scratch answered"),
+                param("made", "what pg::scratch answered, or a target that this run claimed"),
                 param("dump", "what pg::dump, pg::artefact or pg::sabotage answered"),
                 param("#{jobs}", "tables and indexes restored at once; 4 without it"),
+                param("#{accept}", "event triggers that may be left out if the role may not make any"),
+                param("#{analyze}", "whether every table is analyzed afterwards; a claimed target's are without it"),
             ],
             errors: &[
                 ("scratch.not-ours", "this run did not make the database"),
@@ -82,6 +86,9 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("dump.gone", "somebody removed the dump"),
                 ("artefact.changed", "the dump is not what it was"),
                 ("artefact.broken", "the dump is cut off or damaged"),
+                ("target.not-made", "it is a configured target that this run has not claimed"),
+                ("control.not-claimed", "the target was not empty, or has been released"),
+                ("restore.right", "the role may not make the event triggers of the dump"),
                 ("extension.missing", "the server lacks an extension that the dump needs"),
                 ("restore.lost", "pg_restore ended well, but left something out"),
                 ("restore.failed", "what pg_restore said"),
@@ -94,6 +101,46 @@ pub(crate) const WORDS: &[Entry] = &[
         least: 2,
         most: 3,
         run: restore,
+    },
+    Entry {
+        word: Word {
+            name: "pg::copy_schema",
+            signature: "pg::copy_schema(source, target, #{ jobs, accept }) -> #{ database, objects, warnings, left_out, tool }",
+            summary: "Copies everything of a database but its rows (tables, indexes, constraints, triggers, views, functions, extensions) into a target that this run claimed by pg::control(…, #{ empty: true }), or into a database that it made. Left out as by pg::restore, and so are the schemas of runs. Materialised views come unpopulated, and sequences stand at their beginning. Done again, it begins with an empty database.",
+            params: &[
+                param("source", "target that is read"),
+                param("target", "target that this run claimed, or what pg::scratch answered"),
+                param("#{jobs}", "objects made at once; 4 without it"),
+                param("#{accept}", "event triggers that may be left out if the role may not make any"),
+            ],
+            errors: &[
+                ("target.not-made", "it is a configured target that this run has not claimed"),
+                ("control.not-claimed", "the target was not empty, or has been released"),
+                ("scratch.not-ours", "this run did not make the database"),
+                ("restore.right", "the role may not make the event triggers of the source"),
+                ("extension.missing", "the server lacks an extension that the source has"),
+                ("restore.failed", "what pg_restore said"),
+                ("tool.missing", "there is no pg_dump or pg_restore"),
+                ("tool.old", "it is older than a server"),
+            ],
+            example: "step(\"schema\", || pg::copy_schema(params.source, params.target, #{ jobs: 4 }));",
+        },
+        least: 2,
+        most: 3,
+        run: copy_schema,
+    },
+    Entry {
+        word: Word {
+            name: "pg::analyze",
+            signature: "pg::analyze(target, #{ jobs }) -> #{ tables }",
+            summary: "Has the server look at every table anew that the role owns, the biggest first, so that its planner knows what a copy brought. Schemas of runs are left out.",
+            params: &[param("target", "the target"), param("#{jobs}", "tables at once; 4 without it")],
+            errors: &[],
+            example: "step(\"analyze\", || pg::analyze(params.target, #{ jobs: 4 }));",
+        },
+        least: 1,
+        most: 2,
+        run: analyze,
     },
     Entry {
         word: Word {
@@ -180,15 +227,43 @@ fn part(description: &Value, key: &str) -> Option<String> {
 fn restore(call: &Call<'_>) -> Answer {
     let database = call.text(0)?;
     let dump = description(call, 1)?;
-    let jobs = jobs(call, &call.options(2, &["jobs"])?)?;
+    let options = call.options(2, &["jobs", "accept", "analyze"])?;
+    let (jobs, accept) = (jobs(call, &options)?, options.texts("accept")?.unwrap_or_default());
+    let analyze = options.given("analyze").map(|_| options.flag("analyze")).transpose()?;
     let seal = Seal { sha256: part(&dump, "sha256"), manifest: part(&dump, "manifest") };
-    let request =
-        PgRestore { database: database.clone(), archive: part(&dump, "archive").unwrap_or_default(), seal, jobs };
+    let request = PgRestore {
+        database: database.clone(),
+        archive: part(&dump, "archive").unwrap_or_default(),
+        seal,
+        jobs,
+        accept,
+        analyze,
+    };
     let shown = title(&format!("restore into {database}"));
     let writes = vec![Resource::database(&database)];
     let mut action = Action::change(PgRestore::WORD, &request, shown, Recovery::Repeatable, writes);
     action.reads = vec![Resource::new(DUMPS)];
     call.give(&call.perform(action)?)
+}
+
+fn copy_schema(call: &Call<'_>) -> Answer {
+    let (source, target) = (call.text(0)?, call.text(1)?);
+    let options = call.options(2, &["jobs", "accept"])?;
+    let accept = options.texts("accept")?.unwrap_or_default();
+    let request = PgCopySchema { source: source.clone(), target: target.clone(), jobs: jobs(call, &options)?, accept };
+    let shown = title(&format!("schema of {source} into {target}"));
+    let writes = vec![Resource::database(&target)];
+    let mut action = Action::change(PgCopySchema::WORD, &request, shown, Recovery::Repeatable, writes);
+    action.reads = vec![Resource::database(&source)];
+    call.give(&call.perform(action)?)
+}
+
+fn analyze(call: &Call<'_>) -> Answer {
+    let target = call.text(0)?;
+    let request = PgAnalyze { target: target.clone(), jobs: jobs(call, &call.options(1, &["jobs"])?)? };
+    let shown = title(&format!("analyze every table of {target}"));
+    let writes = vec![Resource::database(&target)];
+    call.give(&call.perform(Action::change(PgAnalyze::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
 fn sabotage(call: &Call<'_>) -> Answer {

@@ -21,9 +21,11 @@ mod files;
 mod flow;
 mod github;
 mod http;
+mod logical;
 mod needed;
 mod neon;
 mod pg;
+mod pgbouncer;
 mod proving;
 mod recovery;
 mod sql;
@@ -82,6 +84,8 @@ static FAMILIES: &[&[Entry]] = &[
     control::WORDS,
     copying::WORDS,
     recovery::WORDS,
+    logical::WORDS,
+    pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,

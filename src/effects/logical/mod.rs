@@ -1,0 +1,148 @@
+//! Live copies: a database that follows another one by PostgreSQL's logical replication until it takes its place.
+//!
+//! Everything that a copy needs on either side is named after the run's control schema, so that it is found again and
+//! removed after whatever was killed when: a slot that nobody reads keeps the source from ever removing WAL.
+
+mod beat;
+mod carries;
+mod connection;
+mod drain;
+mod place;
+mod progress;
+mod publish;
+mod remove;
+mod sequences;
+mod subscribe;
+mod sweep;
+
+use super::postgres::Postgres;
+use super::postgres::{backend, resolve as asking};
+use super::{Done, Doubt, Ledger, Resolution, Ticket, World};
+use crate::model::action::{Action, Recovery};
+use crate::model::fault::Fault;
+use crate::model::preview::{Level, Previewed};
+use crate::model::request::Request;
+use crate::model::request::logical::{
+    LogicalArrived, LogicalBeat, LogicalCarries, LogicalDrain, LogicalProgress, LogicalPublish, LogicalRemove,
+    LogicalSequences, LogicalStop, LogicalSubscribe, LogicalSweep,
+};
+use crate::model::unknown;
+
+/// Begins the name of every word that is performed here.
+const FAMILY: &str = "logical::";
+
+/// What keeping a live copy needs.
+pub struct Logical<'a> {
+    /// The surroundings.
+    pub world: &'a World,
+    /// The targets.
+    pub postgres: &'a Postgres,
+}
+
+/// Whether a word is performed here.
+pub fn knows(word: &str) -> bool {
+    word.starts_with(FAMILY)
+}
+
+/// Performs one of these words once.
+pub async fn perform(
+    logical: &Logical<'_>,
+    action: &Action,
+    ticket: &Ticket,
+    ledger: &dyn Ledger,
+) -> Result<Done, Fault> {
+    match action.word.as_str() {
+        LogicalCarries::WORD => carries::perform(logical, &LogicalCarries::of(action)?).await,
+        LogicalPublish::WORD => publish::perform(logical, &LogicalPublish::of(action)?, ticket, ledger).await,
+        LogicalSubscribe::WORD => subscribe::perform(logical, &LogicalSubscribe::of(action)?, ticket, ledger).await,
+        LogicalProgress::WORD => progress::perform(logical, &LogicalProgress::of(action)?, ticket).await,
+        LogicalBeat::WORD => beat::perform(logical, &LogicalBeat::of(action)?, ticket, ledger).await,
+        LogicalArrived::WORD => beat::arrived(logical, &LogicalArrived::of(action)?, ticket).await,
+        LogicalDrain::WORD => drain::perform(logical, &LogicalDrain::of(action)?, ticket, ledger).await,
+        LogicalSequences::WORD => sequences::perform(logical, &LogicalSequences::of(action)?, ticket, ledger).await,
+        LogicalStop::WORD => subscribe::stop(logical, &LogicalStop::of(action)?, ticket, ledger).await,
+        LogicalRemove::WORD => remove::perform(logical, &LogicalRemove::of(action)?, ticket, ledger).await,
+        LogicalSweep::WORD => sweep::perform(logical, &LogicalSweep::of(action)?, ticket, ledger).await,
+        word => Err(super::no_such_word(word)),
+    }
+}
+
+/// What became of an attempt, after ending what it left at work.
+pub async fn resolve(
+    logical: &Logical<'_>,
+    action: &Action,
+    ticket: &Ticket,
+    doubt: &Doubt,
+) -> Result<Resolution, Fault> {
+    if let Some(holds) = &doubt.holds {
+        let session = asking::reach(logical.postgres, holds).await?;
+        backend::end_with(&session, holds, std::time::Duration::ZERO).await?;
+    }
+    if action.class == Recovery::Read || doubt.proof.is_none() {
+        return Ok(Resolution::NotDone);
+    }
+    let found = match action.word.as_str() {
+        LogicalPublish::WORD => publish::look(logical, &LogicalPublish::of(action)?, ticket).await?,
+        LogicalSubscribe::WORD => subscribe::look(logical, &LogicalSubscribe::of(action)?, ticket).await?,
+        _ => None,
+    };
+    Ok(found.map_or(Resolution::NotDone, |value| Resolution::Done(Done { value, rows: None })))
+}
+
+/// Reads what only reads; of a change says what would be made.
+pub async fn preview(logical: &Logical<'_>, action: &Action) -> Result<Previewed, Fault> {
+    let by_hand = by_hand(action).unwrap_or_default();
+    let shown = Previewed { level: Level::Rendered, value: None, by_hand, notes: Vec::new() };
+    if unknown::first_in(&action.request).is_some() {
+        return Ok(shown);
+    }
+    match action.word.as_str() {
+        LogicalCarries::WORD => {
+            let done = carries::perform(logical, &LogicalCarries::of(action)?).await?;
+            Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
+        }
+        LogicalPublish::WORD => {
+            let notes = publish::foresee(logical, &LogicalPublish::of(action)?).await?;
+            Ok(Previewed { level: Level::Prepared, notes, ..shown })
+        }
+        _ => Ok(shown),
+    }
+}
+
+/// The action as lines for a shell. Nothing is contacted.
+pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
+    use super::postgres::preview::url_variable;
+    let psql = |target: &str, sql: &str| format!("psql \"${}\" -X -c \"{sql}\"", url_variable(target));
+    Ok(match action.word.as_str() {
+        LogicalPublish::WORD => {
+            let source = LogicalPublish::of(action)?.source;
+            vec![
+                psql(&source, "create publication runsheet_XXXXXXXX for table …"),
+                psql(&source, "select pg_create_logical_replication_slot('runsheet_XXXXXXXX', 'pgoutput')"),
+            ]
+        }
+        LogicalSubscribe::WORD => {
+            let request = LogicalSubscribe::of(action)?;
+            let sql = format!(
+                "create subscription runsheet_XXXXXXXX connection '…' publication runsheet_XXXXXXXX \
+                 with (create_slot = false, copy_data = {})",
+                request.copy
+            );
+            vec![psql(&request.target, &sql)]
+        }
+        LogicalStop::WORD => {
+            vec![psql(&LogicalStop::of(action)?.target, "alter subscription runsheet_XXXXXXXX disable")]
+        }
+        LogicalRemove::WORD => {
+            let request = LogicalRemove::of(action)?;
+            vec![
+                psql(&request.target, "alter subscription runsheet_XXXXXXXX disable"),
+                psql(&request.target, "alter subscription runsheet_XXXXXXXX set (slot_name = none)"),
+                psql(&request.target, "drop subscription runsheet_XXXXXXXX"),
+                psql(&request.source, "select pg_drop_replication_slot('runsheet_XXXXXXXX')"),
+                psql(&request.source, "drop publication runsheet_XXXXXXXX"),
+            ]
+        }
+        _ => Vec::new(),
+    })
+}

@@ -1,0 +1,224 @@
+//! `logical::progress`: how far the copy has come, table by table, and what is wrong with it if something is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio_postgres::types::Type;
+
+use super::Logical;
+use super::beat;
+use super::place::{self, Place, Way};
+use crate::effects::postgres::application_name;
+use crate::effects::postgres::connect::{Session, column};
+use crate::effects::{Done, Ticket};
+use crate::model::event::Event;
+use crate::model::fault::Fault;
+use crate::model::request::Request;
+use crate::model::request::logical::LogicalProgress;
+
+const WORD: &str = LogicalProgress::WORD;
+
+/// The stream as the publishing server sees it.
+const SLOT: &str = "
+select active, coalesce(wal_status, ''), safe_wal_size, (pg_current_wal_flush_lsn() - confirmed_flush_lsn)::int8, active_pid
+  from pg_catalog.pg_replication_slots where slot_name = $1";
+
+/// The tables of a subscription and what is copied of them now. `states` are those of `pg_subscription_rel`.
+const TABLES: &str = "
+select n.nspname::text, c.relname::text, r.srsubstate::text, p.tuples_processed
+  from pg_catalog.pg_subscription s
+  join pg_catalog.pg_subscription_rel r on r.srsubid = s.oid
+  join pg_catalog.pg_class c on c.oid = r.srrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.pg_stat_progress_copy p on p.relid = c.oid and p.command = 'COPY FROM'
+        and p.datname = current_database()
+ where s.subname = $1 and s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())
+ order by 1, 2";
+
+/// How many rows the publishing server thinks there are.
+const ROWS: &str = "
+select p.schemaname::text, p.tablename::text, c.reltuples::int8
+  from pg_catalog.pg_publication_tables p
+  join pg_catalog.pg_class c on c.oid = to_regclass(format('%I.%I', p.schemaname, p.tablename))
+ where p.pubname = $1";
+
+/// A stream, as both sides see it.
+pub struct Health {
+    /// What is wrong with it, in one sentence, if something is.
+    pub trouble: Option<String>,
+    /// Whether somebody reads the slot.
+    pub active: bool,
+    /// `reserved`, `extended`, `unreserved`, `lost`, or empty if there is no slot.
+    pub status: String,
+    /// Bytes of WAL that may still be written before the slot is lost; `None` without a limit.
+    pub room: Option<i64>,
+    /// Bytes of WAL that are not confirmed; `None` when nobody can say any more.
+    pub behind: Option<i64>,
+    /// Failures that the target counted.
+    pub failures: i64,
+}
+
+/// Looks at a stream from both sides.
+pub async fn health(source: &Session, target: &Session, name: &str) -> Result<Health, Fault> {
+    let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
+    let worked = async {
+        let asked = "
+select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w where w.subid = s.oid and w.pid is not null), s.oid
+  from pg_catalog.pg_subscription s
+ where s.subname = $1 and s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())";
+        let rows = target.ask(asked, &given, WORD).await?;
+        rows.first().map(|row| Ok::<_, Fault>((column::<bool>(row, 0)?, column::<i64>(row, 1)?))).transpose()
+    };
+    let (slots, worked, failures) = tokio::try_join!(source.ask(SLOT, &given, WORD), worked, failures(target, name))?;
+    let mut health = Health { trouble: None, active: false, status: String::new(), room: None, behind: None, failures };
+    if let Some(row) = slots.first() {
+        health.active = column(row, 0)?;
+        health.status = column::<String>(row, 1)?;
+        health.room = column(row, 2)?;
+        health.behind = column(row, 3)?;
+    }
+    let (from, to) = (&source.target, &target.target);
+    health.trouble = match worked {
+        _ if slots.is_empty() => {
+            Some(format!("the slot `{name}` is gone from {from}: the copy must be removed and made again"))
+        }
+        _ if health.status == "lost" => Some(format!(
+            "the slot `{name}` is lost: {from} kept less WAL (max_slot_wal_keep_size) than {to} was behind. Remove the copy, \
+             raise the limit, and copy again"
+        )),
+        None => Some(format!("there is no subscription `{name}` in {to}")),
+        Some((false, _)) => {
+            Some(format!("the subscription `{name}` in {to} is disabled: it applies nothing, and {from} keeps its WAL"))
+        }
+        Some((true, _)) if failures > 0 && !health.active => Some(format!(
+            "{to} failed {failures} times to apply what {from} sends, and tries again: mostly a row is there already, or is \
+             missing, because somebody wrote to {to}. Its server log has table and key; no row of it is skipped"
+        )),
+        Some((true, 0)) if !health.active => Some(format!("no worker of {to} is connected to {from}")),
+        Some(_) if health.status == "unreserved" => Some(format!(
+            "{from} will remove WAL that {to} still needs at its next checkpoint: raise max_slot_wal_keep_size at once"
+        )),
+        Some(_) => None,
+    };
+    Ok(health)
+}
+
+/// Failures of applying and of copying; servers before 15 do not count them.
+pub async fn failures(session: &Session, name: &str) -> Result<i64, Fault> {
+    let asked = "
+select coalesce(sum((to_jsonb(s)->>'apply_error_count')::int8 + (to_jsonb(s)->>'sync_error_count')::int8), 0)::int8
+  from pg_catalog.pg_stat_subscription_stats s where subname = $1";
+    match session.ask(asked, &[(&name, Type::TEXT)], WORD).await {
+        Ok(rows) => rows.first().map_or(Ok(0), |row| column(row, 0)),
+        Err(fault) if fault.code == "sql.42P01" => Ok(0),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// How many tables of a subscription are not followed yet.
+pub async fn unready(session: &Session, name: &str) -> Result<i64, Fault> {
+    let asked = "
+select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_subscription s on s.oid = r.srsubid
+ where s.subname = $1 and r.srsubstate <> 'r'
+   and s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())";
+    let rows = session.ask(asked, &[(&name, Type::TEXT)], WORD).await?;
+    rows.first().map_or(Ok(0), |row| column(row, 0))
+}
+
+/// `logical::progress`.
+pub async fn perform(logical: &Logical<'_>, request: &LogicalProgress, ticket: &Ticket) -> Result<Done, Fault> {
+    let name = application_name(ticket);
+    let (source, target) = tokio::try_join!(
+        logical.postgres.session(&request.source, &name),
+        logical.postgres.session(&request.target, &name)
+    )?;
+    let place = place::find(&target, request.schema.as_deref(), ticket).await?;
+    let way = place.incoming(&target, request.back)?;
+    let stream = place.stream(way);
+    let (health, unready) = tokio::try_join!(health(&source, &target, &stream), unready(&target, &stream))?;
+    let tables = tables(&source, &target, &stream, &place.schema).await?;
+    let behind = lag(&source, &target, &place, way).await?;
+    logical.postgres.give_back(source);
+    logical.postgres.give_back(target);
+    for (what, done, of) in tables.iter().filter(|table| table.state == "copying").map(Table::told) {
+        logical.world.sink.event(Event::Progress { what, done, of });
+    }
+    let copied = tables.iter().filter(|table| table.state == "following").count();
+    let what = format!("tables of {} that are followed", request.target);
+    logical.world.sink.event(Event::Progress { what, done: copied as u64, of: Some(tables.len() as u64) });
+    if let Some(trouble) = &health.trouble {
+        logical.world.sink.event(Event::Warning(trouble.clone()));
+    }
+    // The table of heartbeats counts too, and is not shown.
+    let ready = unready == 0 && health.active && health.status != "lost";
+    let listed: Vec<Value> = tables.iter().map(Table::value).collect();
+    let value = json!({
+        "ready": ready,
+        "tables": listed,
+        "lag_bytes": health.behind,
+        "lag_seconds": behind,
+        "slot": { "name": stream, "active": health.active, "wal_status": health.status, "room": health.room },
+        "failures": health.failures,
+        "trouble": health.trouble,
+    });
+    Ok(Done { value, rows: None })
+}
+
+struct Table {
+    name: String,
+    state: &'static str,
+    done: Option<i64>,
+    of: Option<i64>,
+}
+
+impl Table {
+    fn value(&self) -> Value {
+        json!({ "name": self.name, "state": self.state, "done": self.done, "of": self.of })
+    }
+
+    fn told(&self) -> (String, u64, Option<u64>) {
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        (format!("rows of {}", self.name), self.done.map_or(0, count), self.of.map(count))
+    }
+}
+
+/// Rows copied of every table, the control schema's own left out.
+async fn tables(source: &Session, target: &Session, stream: &str, schema: &str) -> Result<Vec<Table>, Fault> {
+    let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&stream, Type::TEXT)];
+    let (there, here) = tokio::try_join!(target.ask(TABLES, &given, WORD), source.ask(ROWS, &given, WORD))?;
+    let mut rows: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for row in &here {
+        rows.insert((column(row, 0)?, column(row, 1)?), column(row, 2)?);
+    }
+    let mut tables = Vec::with_capacity(there.len());
+    for row in &there {
+        let key: (String, String) = (column(row, 0)?, column(row, 1)?);
+        if key.0 == schema {
+            continue;
+        }
+        let of = rows.get(&key).copied().filter(|rows| *rows >= 0);
+        let (state, done) = match column::<&str>(row, 2)? {
+            "i" => ("waiting", Some(0)),
+            "d" => ("copying", column(row, 3)?),
+            "f" | "s" => ("catching up", of),
+            _ => ("following", of),
+        };
+        tables.push(Table { name: format!("{}.{}", key.0, key.1), state, done, of });
+    }
+    Ok(tables)
+}
+
+/// Seconds since the first heartbeat that has not arrived, by the clock of the server that beats; 0 if all have.
+async fn lag(source: &Session, target: &Session, place: &Place, way: Way) -> Result<Value, Fault> {
+    let arrived = beat::last(target, place, way).await?;
+    let asked = format!(
+        "select count(*), extract(epoch from clock_timestamp() - min(at) filter (where beat > $2))::float8 from {} where side = $1",
+        place.heartbeat()
+    );
+    let rows = source.ask(&asked, &[(&way.side(), Type::INT2), (&arrived, Type::INT8)], WORD).await?;
+    let Some(row) = rows.first() else { return Ok(Value::Null) };
+    Ok(match (column::<i64>(row, 0)?, column::<Option<f64>>(row, 1)?) {
+        (0, _) => Value::Null,
+        (_, seconds) => json!(seconds.unwrap_or(0.0)),
+    })
+}

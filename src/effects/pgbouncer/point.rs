@@ -1,0 +1,154 @@
+//! Leading a database of the pooler to another server: its line is rewritten, read again by the pooler, and read back.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use super::console::{Console, cell};
+use super::ini::{self, Server};
+use crate::effects::postgres::{Postgres, url};
+use crate::effects::{Done, Ledger};
+use crate::model::Value;
+use crate::model::fault::Fault;
+use crate::model::request::pgbouncer::PgbouncerPoint;
+
+/// How long the pooler may take to show what it was told to read.
+const SHOWN: Duration = Duration::from_secs(5);
+
+/// Rewrites the line, has the pooler read it and proves by its own words where the database leads now.
+pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn Ledger) -> Result<Done, Fault> {
+    let admin = &postgres.world().providers.pgbouncer()?.admin;
+    let path = place(postgres, request)?;
+    let target = postgres.target(&request.target).await?;
+    let config = url::config(&target)?;
+    let (host, port, dbname) = address(&config)?;
+    let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
+    let user = config.get_user().unwrap_or_default();
+    let server = Server { host: &host, port, dbname: &dbname, user, password: password.as_deref() };
+    let text = std::fs::read_to_string(&path).map_err(|error| broken(&path, "read", &error))?;
+    let new = ini::pointed(&text, &request.database, &server)?;
+    let console = Console::open(admin).await?;
+    ledger.intent(Value::Null)?;
+    let changed = new != text;
+    if changed {
+        replace(&path, &text, &new)?;
+    }
+    console.run("RELOAD").await?;
+    let begun = Instant::now();
+    loop {
+        let shown = console.database(&request.database).await?;
+        let now = (cell(&shown, "host"), cell(&shown, "port"), cell(&shown, "database"));
+        if now == (host.as_str(), port.to_string().as_str(), dbname.as_str()) {
+            break;
+        }
+        if begun.elapsed() > SHOWN {
+            let message = format!(
+                "`{}` leads to {}:{}/{} at PgBouncer ({}) although {} says {host}:{port}/{dbname}",
+                request.database,
+                now.0,
+                now.1,
+                now.2,
+                console.place(),
+                path.display()
+            );
+            return Err(Fault::fatal("pgbouncer.not-read", message).hinted(
+                "is that the file this PgBouncer reads? its log says why a RELOAD was refused; the file before is kept as PATH.previous",
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let value =
+        json!({ "database": request.database, "host": host, "port": port, "dbname": dbname, "changed": changed });
+    Ok(Done { value, rows: None })
+}
+
+/// Says what would be refused, and where the database leads now.
+pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Vec<String>, Fault> {
+    let admin = &postgres.world().providers.pgbouncer()?.admin;
+    let path = place(postgres, request)?;
+    let target = postgres.target(&request.target).await?;
+    let config = url::config(&target)?;
+    let (host, port, dbname) = address(&config)?;
+    let server = Server { host: &host, port, dbname: &dbname, user: "", password: None };
+    let text = std::fs::read_to_string(&path).map_err(|error| broken(&path, "read", &error))?;
+    ini::pointed(&text, &request.database, &server)?;
+    let console = Console::open(admin).await?;
+    let shown = console.database(&request.database).await?;
+    Ok(vec![format!(
+        "`{}` leads to {}:{}/{} now, and to {host}:{port}/{dbname} then",
+        request.database,
+        cell(&shown, "host"),
+        cell(&shown, "port"),
+        cell(&shown, "database")
+    )])
+}
+
+/// The file itself, behind whatever link leads to it.
+fn place(postgres: &Postgres, request: &PgbouncerPoint) -> Result<PathBuf, Fault> {
+    if let Some(host) = &request.ssh {
+        return Err(Fault::fatal("pgbouncer.ssh", format!("the configuration on {host} cannot be edited from here"))
+            .hinted(
+                "run this on the pooler's host, or edit the file there by command::run and use pgbouncer::reload()",
+            ));
+    }
+    let path = postgres.world().project.join(&request.config);
+    path.canonicalize().map_err(|error| broken(&path, "found", &error))
+}
+
+fn address(config: &Config) -> Result<(String, u16, String), Fault> {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => config.get_hostaddrs().first().map(ToString::to_string).unwrap_or_default(),
+    };
+    let dbname = config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned();
+    if host.is_empty() {
+        return Err(Fault::fatal("target.url", "the target's URL names no host"));
+    }
+    Ok((host, config.get_ports().first().copied().unwrap_or(5432), dbname))
+}
+
+/// Puts the new text in the old one's place, whole or not at all, and keeps the old one beside it. Owner and mode stay:
+/// the pooler must still be able to read it, and nobody else.
+fn replace(path: &Path, old: &str, new: &str) -> Result<(), Fault> {
+    let about = std::fs::metadata(path).map_err(|error| broken(path, "read", &error))?;
+    for (suffix, text) in [(".previous", old), ("", new)] {
+        let named = |suffix: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let (place, draft) = (named(suffix), named(".new"));
+        let written = || -> io::Result<()> {
+            match std::fs::remove_file(&draft) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+            file.write_all(text.as_bytes())?;
+            let ours = file.metadata()?;
+            if (ours.uid(), ours.gid()) != (about.uid(), about.gid()) {
+                fchown(&file, Some(about.uid()), Some(about.gid()))?;
+            }
+            file.set_permissions(about.permissions())?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &place)
+        };
+        written().map_err(|error| {
+            let _ = std::fs::remove_file(&draft);
+            broken(&place, "written", &error)
+        })?;
+    }
+    Ok(())
+}
+
+fn broken(path: &Path, verb: &str, error: &io::Error) -> Fault {
+    Fault::fatal("pgbouncer.file", format!("{} cannot be {verb}: {error}", path.display()))
+        .hinted("it is replaced in its folder, with its owner and mode; run as its owner, or as root")
+}

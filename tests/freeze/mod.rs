@@ -1,0 +1,4 @@
+//! Writes frozen on a source, and let go again whatever dies; and the pooler before it.
+
+mod console;
+mod pooler;
