@@ -4,6 +4,7 @@ mod chaos;
 mod config;
 mod consumers;
 mod copying;
+mod cutover;
 mod drill;
 mod freeze;
 mod http;
