@@ -1,3 +1,4 @@
 //! Moving a database from one server to another, with what must be so before.
 
 mod preflight;
+mod trials;
