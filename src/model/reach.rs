@@ -1,7 +1,9 @@
 //! How a server is reached that cannot be reached from here: through a tunnel, or by programs that run beside it.
 
+use serde::{Deserialize, Serialize};
+
 /// An ssh tunnel: `ssh://user@host[:port]/host:port`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tunnel {
     /// Who logs in where: `deploy@droplet`, or a name of the ssh configuration.
     pub login: String,

@@ -5,6 +5,7 @@
 pub mod control;
 pub mod copying;
 pub mod files;
+pub mod freeze;
 pub mod github;
 pub mod http;
 pub mod logical;

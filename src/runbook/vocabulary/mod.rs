@@ -19,6 +19,7 @@ mod copying;
 pub(crate) mod declaring;
 mod files;
 mod flow;
+mod freeze;
 mod github;
 mod http;
 mod logical;
@@ -86,6 +87,7 @@ static FAMILIES: &[&[Entry]] = &[
     recovery::WORDS,
     logical::WORDS,
     pgbouncer::WORDS,
+    freeze::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,
