@@ -22,6 +22,7 @@ mod flow;
 mod github;
 mod http;
 mod logical;
+mod logical_proof;
 mod needed;
 mod neon;
 mod pg;
@@ -85,6 +86,7 @@ static FAMILIES: &[&[Entry]] = &[
     copying::WORDS,
     recovery::WORDS,
     logical::WORDS,
+    logical_proof::WORDS,
     pgbouncer::WORDS,
     command::WORDS,
     proving::WORDS,
