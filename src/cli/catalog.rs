@@ -19,6 +19,14 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/pitr-restore.rhai", include_str!("../../runbooks/pitr-restore.rhai")),
     ("runbooks/preview-branch.rhai", include_str!("../../runbooks/preview-branch.rhai")),
     ("runbooks/restore-drill.rhai", include_str!("../../runbooks/restore-drill.rhai")),
+    ("runbooks/lib/consumers.rhai", include_str!("../../runbooks/lib/consumers.rhai")),
+    ("runbooks/lib/consumers/command.rhai", include_str!("../../runbooks/lib/consumers/command.rhai")),
+    ("runbooks/lib/consumers/env_file.rhai", include_str!("../../runbooks/lib/consumers/env_file.rhai")),
+    ("runbooks/lib/consumers/hyperdrive.rhai", include_str!("../../runbooks/lib/consumers/hyperdrive.rhai")),
+    ("runbooks/lib/consumers/railway.rhai", include_str!("../../runbooks/lib/consumers/railway.rhai")),
+    ("runbooks/lib/consumers/values.rhai", include_str!("../../runbooks/lib/consumers/values.rhai")),
+    ("runbooks/lib/preflight.rhai", include_str!("../../runbooks/lib/preflight.rhai")),
+    ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
 ];
 

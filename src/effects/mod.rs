@@ -6,6 +6,7 @@
 pub mod copying;
 mod env_file;
 pub mod files;
+pub mod freeze;
 mod github;
 pub mod http;
 pub mod local;
@@ -180,6 +181,7 @@ pub struct Effects {
     postgres: Postgres,
     reach: recovery::Reach,
     clients: http::Clients,
+    guards: freeze::Guards,
 }
 
 impl Effects {
@@ -187,7 +189,7 @@ impl Effects {
     pub fn new(world: World) -> Self {
         let world = Arc::new(world);
         let (reach, clients) = (recovery::Reach::default(), http::Clients::default());
-        Self { postgres: Postgres::new(world.clone()), reach, clients, world }
+        Self { postgres: Postgres::new(world.clone()), reach, clients, guards: freeze::Guards::default(), world }
     }
 
     fn copying(&self) -> Copying<'_> {
@@ -200,6 +202,10 @@ impl Effects {
 
     fn neon(&self) -> neon::Neon<'_> {
         neon::Neon { postgres: &self.postgres }
+    }
+
+    fn freezing(&self) -> freeze::Freezing<'_> {
+        freeze::Freezing { world: &self.world, postgres: &self.postgres, guards: &self.guards }
     }
 
     fn recovering(&self) -> Recovering<'_> {
@@ -226,13 +232,14 @@ impl Effects {
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
-            "pg::tls" => postgres::handed::tls(&self.postgres, action).await,
+            "pg::address" => postgres::handed::address(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if control::WORDS.contains(&word) => control::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
             word if recovery::WORDS.contains(&word) => {
                 recovery::perform(&self.recovering(), action, ticket, ledger).await
             }
+            word if freeze::WORDS.contains(&word) => freeze::perform(&self.freezing(), action, ticket, ledger).await,
             word if pgbouncer::WORDS.contains(&word) => pgbouncer::perform(&self.postgres, action, ledger).await,
             word if postgres::prove::WORDS.contains(&word) => {
                 postgres::prove::perform(&self.postgres, action, ticket).await
@@ -270,6 +277,7 @@ impl Effects {
             word if recovery::WORDS.contains(&word) => {
                 recovery::resolve(&self.recovering(), action, ticket, doubt).await
             }
+            word if freeze::WORDS.contains(&word) => freeze::resolve(&self.freezing(), action, doubt).await,
             word if pgbouncer::WORDS.contains(&word) => Ok(Resolution::NotDone),
             _ if action.class == Recovery::Read => Ok(Resolution::NotDone),
             word => Err(no_such_word(word)),
@@ -282,11 +290,12 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
-            "pg::url" | "pg::tls" => postgres::handed::preview(&self.postgres, action).await,
+            "pg::url" | "pg::address" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,
             word if recovery::WORDS.contains(&word) => recovery::preview(&self.recovering(), action).await,
+            word if freeze::WORDS.contains(&word) => freeze::preview(&self.freezing(), action).await,
             word if pgbouncer::WORDS.contains(&word) => pgbouncer::preview(&self.postgres, action).await,
             word if postgres::prove::WORDS.contains(&word) => postgres::prove::preview(action),
             word if env_file::WORDS.contains(&word) => env_file::preview(&self.world, action).await,
@@ -314,6 +323,7 @@ impl Effects {
             word if neon::knows(word) => Ok(neon::by_hand(&self.neon(), action)),
             word if logical::knows(word) => logical::by_hand(action),
             word if recovery::WORDS.contains(&word) => recovery::by_hand(action),
+            word if freeze::WORDS.contains(&word) => freeze::by_hand(action),
             word if pgbouncer::WORDS.contains(&word) => pgbouncer::by_hand(action),
             _ => return Vec::new(),
         };

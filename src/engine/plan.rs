@@ -294,7 +294,7 @@ fn walk_step(walk: &Arc<Walk>, script: &dyn Script, index: usize) -> Result<Plan
 }
 
 fn planned_target(engine: &Engine, name: &str, seen: &TargetSeen) -> Result<PlannedTarget, StartError> {
-    let request = SqlQuery { target: name.to_owned(), sql: SCHEMA.to_owned(), single: false, raw: None };
+    let request = SqlQuery { target: name.to_owned(), sql: SCHEMA.to_owned(), single: false, raw: None, pooled: false };
     let action = Action::read(SqlQuery::WORD, &request, "schema", vec![Resource::database(name)]);
     let previewed = engine.wait(Urgency::Soft, engine.effects.preview(&action))?.map_err(StartError::Target)?;
     let row = &previewed.value.unwrap_or_default()[0];

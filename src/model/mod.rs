@@ -20,6 +20,7 @@ pub mod measured;
 pub mod param;
 pub mod preview;
 pub mod provider;
+pub mod reach;
 pub mod request;
 pub mod scan;
 pub mod script;

@@ -1,6 +1,7 @@
 //! The services around a database, as configured: who runs its branches, where its pull requests are, and the pooler before it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::Value;
 use super::fault::Fault;
@@ -48,6 +49,8 @@ pub struct Providers {
     pub pgbouncer: Option<PgbouncerAccess>,
     /// `[[consumers]]`: a map each, secrets as handles.
     pub consumers: Vec<Value>,
+    /// `[ssh] config`: what ssh is given instead of the user's own configuration.
+    pub ssh_config: Option<PathBuf>,
     /// Why a table that is there cannot be used, by its name: only what needs it is refused.
     pub unusable: BTreeMap<&'static str, Fault>,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::identity::ExpectedIdentity;
+use super::reach::Tunnel;
 
 /// How far a server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Target {
     pub tls: Tls,
     /// From what earlier moments of it are brought back.
     pub history: Option<History>,
+    /// How it is reached, where its address says nothing here.
+    pub tunnel: Option<Tunnel>,
 }
 
 /// A base backup and the WAL after it: `[targets.X.recovery]`.

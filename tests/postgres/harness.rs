@@ -23,12 +23,12 @@ pub fn ticket() -> Ticket {
 }
 
 pub fn query(sql: &str) -> Action {
-    let request = SqlQuery { target: "prod".to_owned(), sql: sql.to_owned(), single: false, raw: None };
+    let request = SqlQuery { target: "prod".to_owned(), sql: sql.to_owned(), single: false, raw: None, pooled: false };
     Action::read(SqlQuery::WORD, &request, sql, vec![Resource::database("prod")])
 }
 
 pub fn value(sql: &str) -> Action {
-    let request = SqlQuery { target: "prod".to_owned(), sql: sql.to_owned(), single: true, raw: None };
+    let request = SqlQuery { target: "prod".to_owned(), sql: sql.to_owned(), single: true, raw: None, pooled: false };
     Action::read(SqlQuery::WORD, &request, sql, vec![Resource::database("prod")])
 }
 

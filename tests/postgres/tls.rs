@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 use runsheet::effects::Effects;
-use runsheet::effects::postgres::libpq;
+use runsheet::effects::postgres::{libpq, url};
+use runsheet::model::reach::Tunnel;
 use runsheet::model::target::{Target, TlsMode};
 
 use super::harness::{perform, query, refused};
-use crate::support::{Cluster, Database, target, unprivileged, world};
+use crate::support::{Cluster, Database, Sshd, target, unprivileged, world};
 
 /// An authority, and a server certificate for `localhost` signed by it.
 fn certificates(folder: &Path) {
@@ -66,11 +67,28 @@ async fn a_certificate_is_checked_for_its_authority_and_its_host() {
     let no_authority = reached(&database, "localhost", TlsMode::Verify, None);
     refused(&no_authority, &encrypted, "connection.tls").await;
 
+    // Through a tunnel the name that counts is still the URL's, and neither its address nor its port is asked.
+    let sshd = Sshd::start();
+    let through = |host: &str| {
+        let url = database.url.replace(&format!("127.0.0.1:{}", cluster.port), &format!("{host}:1"));
+        let mut target: Target = target("prod", &url);
+        (target.tls.mode, target.tls.ca) = (TlsMode::Verify, ca.clone());
+        let (login, host) = ("droplet".to_owned(), "127.0.0.1".to_owned());
+        target.tunnel = Some(Tunnel { login, login_port: None, host, port: cluster.port });
+        let mut world = world([target]);
+        world.program = env!("CARGO_BIN_EXE_runsheet").into();
+        world.providers.ssh_config = Some(sshd.config());
+        Effects::new(world)
+    };
+    assert_eq!(perform(&through("localhost"), &encrypted).await.expect("a session").value[0]["ssl"], true);
+    refused(&through("database.internal"), &encrypted, "connection.tls").await;
+
     // The programs that copy databases are told the same.
     let psql = |host: &str, mode: TlsMode, ca: Option<&str>| {
         let mut target = target("prod", &database.url.replace("127.0.0.1", host));
         (target.tls.mode, target.tls.ca) = (mode, ca.map(str::to_owned));
-        let env = libpq::environment(&target, 15, folder.path()).expect("an environment");
+        let env = libpq::environment(&target, &url::config(&target).expect("settings"), 15, folder.path())
+            .expect("an environment");
         let mut psql = Command::new("psql");
         psql.args(["-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()"]).envs(env);
         let output = psql.output().expect("psql runs");

@@ -2,6 +2,7 @@
 
 mod control;
 mod filled;
+mod tunnel;
 
 use crate::program::project::Project;
 use crate::support::{Cluster, Database};

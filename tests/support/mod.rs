@@ -15,7 +15,9 @@ pub mod cutover;
 pub mod lab;
 pub mod neon;
 pub mod pgbouncer;
+pub mod platforms;
 pub mod said;
+pub mod sshd;
 pub mod unprivileged;
 pub mod world;
 
@@ -26,7 +28,9 @@ pub use cutover::Cutover;
 pub use lab::Lab;
 pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
+pub use platforms::{Hyperdrive, Railway};
 pub use said::Said;
+pub use sshd::Sshd;
 pub use world::{target, world};
 
 /// A loopback port that was free a moment ago.

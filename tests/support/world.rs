@@ -48,6 +48,7 @@ pub fn target(name: &str, url: &str) -> Target {
         identity: None,
         tls: Tls { mode: TlsMode::Disable, ca: None },
         history: None,
+        tunnel: None,
     }
 }
 

@@ -35,6 +35,16 @@ pub struct File {
     pub pgbouncer: Option<PgbouncerTable>,
     /// `[[consumers]]`.
     pub consumers: Vec<toml::Table>,
+    /// `[ssh]`.
+    pub ssh: SshTable,
+}
+
+/// How other hosts are logged in at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SshTable {
+    /// A configuration file for ssh instead of the user's own; `${VAR}` is not expanded yet.
+    pub config: Option<String>,
 }
 
 /// Who is told how a run ended.
@@ -85,6 +95,8 @@ pub struct TargetTable {
     pub ssl_mode: Option<String>,
     /// `[targets.X.recovery]`.
     pub recovery: Option<RecoveryTable>,
+    /// `ssh://user@host/host:port`.
+    pub tunnel: Option<String>,
 }
 
 /// From what earlier moments of a target are brought back; `${VAR}` is not expanded yet.
@@ -104,11 +116,11 @@ pub struct RecoveryTable {
 }
 
 impl TargetTable {
-    /// This target with what `over` says instead. A new `url` is another database: the direct URL and the identity
-    /// of the old one do not carry over to it.
+    /// This target with what `over` says instead. A new `url` is another database: the direct URL, the identity and the
+    /// tunnel of the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
         let base = if over.url.is_some() {
-            Self { direct_url: None, replication_url: None, identity: None, recovery: None, ..self }
+            Self { direct_url: None, replication_url: None, identity: None, recovery: None, tunnel: None, ..self }
         } else {
             self
         };
@@ -122,6 +134,7 @@ impl TargetTable {
             ca_cert: over.ca_cert.or(base.ca_cert),
             ssl_mode: over.ssl_mode.or(base.ssl_mode),
             recovery: over.recovery.or(base.recovery),
+            tunnel: over.tunnel.or(base.tunnel),
         }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod git;
 mod provider;
+mod reach;
 pub mod state;
 mod target;
 mod url;
@@ -105,6 +106,7 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
     let project = discover(options.project.as_deref(), cwd)?;
     let mut file = file::File::read(&project.join(FILE))?;
     let notify = std::mem::take(&mut file.notify.url);
+    let ssh_config = std::mem::take(&mut file.ssh.config);
     let environments: Vec<String> = file.env.keys().cloned().collect();
     let declared: Vec<&str> = environments.iter().map(String::as_str).collect();
     let environment = variables::choose(options.environment.as_deref(), &process, &declared)?;
@@ -137,7 +139,8 @@ pub fn load(options: &Options, process: BTreeMap<String, String>, cwd: &Path) ->
             }
         }
     }
-    let (providers, secrets) = provider::resolve(services, &variables, &project);
+    let (mut providers, secrets) = provider::resolve(services, &variables, &project);
+    providers.ssh_config = reach::ssh_config(ssh_config, &variables, &project)?;
     passwords.extend(provider::keys(&providers));
     Ok(Config {
         state: state_in(options, &project, cwd),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::file::{RecoveryTable, TargetTable};
+use super::reach;
 use super::url::PostgresUrl;
 use super::variables::Variables;
 use crate::model::target::{History, Target, Tls, TlsMode};
@@ -38,6 +39,9 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
 
     let history = table.recovery.map(|table| history(table, &key, variables, project)).transpose()?;
 
+    let tunnel = expanded("tunnel", table.tunnel)?.filter(|text| !text.is_empty());
+    let tunnel = tunnel.map(|text| reach::tunnel(&text, &key("tunnel"))).transpose()?;
+
     let mut urls = vec![PostgresUrl::parse(&url).map_err(|why| ConfigError::key(key("url"), why))?];
     if let Some(direct) = &direct_url {
         urls.push(PostgresUrl::parse(direct).map_err(|why| ConfigError::key(key("direct_url"), why))?);
@@ -45,7 +49,10 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
     // It is for another server, and says nothing of how we connect.
     let replicating = replication_url.as_deref().map(PostgresUrl::parse).transpose();
     let replicating = replicating.map_err(|why| ConfigError::key(key("replication_url"), why))?;
-    let local = urls.iter().all(PostgresUrl::is_local);
+    let local = match &tunnel {
+        Some(tunnel) => tunnel.ends_there(),
+        None => urls.iter().all(PostgresUrl::is_local),
+    };
     let own_mode = ssl_mode.map(|mode| written_mode(&mode, &key("ssl_mode"))).transpose()?;
     let tls = match (own_mode, &ca_cert) {
         (Some(mode), _) => Settled { mode, by: "ssl_mode".into() },
@@ -79,6 +86,7 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
             identity: table.identity,
             tls: Tls { mode: tls.mode, ca },
             history,
+            tunnel,
         },
     })
 }

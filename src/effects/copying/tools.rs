@@ -142,7 +142,9 @@ pub async fn prepare(
 ) -> Result<Waiting, Fault> {
     let application = application(ticket);
     let mut env = plain_environment(copying);
-    env.extend(libpq::environment(&*copying.postgres.target(job.target).await?, job.tool.major, job.folder)?);
+    let target = copying.postgres.target(job.target).await?;
+    let config = copying.postgres.config(&target).await?;
+    env.extend(libpq::environment(&target, &config, job.tool.major, job.folder)?);
     env.insert("PGAPPNAME".to_owned(), application.clone());
     let options = env.entry("PGOPTIONS".to_owned()).or_default();
     for (name, value) in job.settings {

@@ -19,7 +19,13 @@ pub enum Place {
 
 impl Place {
     /// The place of a path. A link is followed: what it leads to is the file.
-    pub fn of(world: &World, path: &str) -> Result<Self, Fault> {
+    pub fn of(world: &World, path: &str, ssh: Option<&str>) -> Result<Self, Fault> {
+        if let Some(host) = ssh {
+            return Err(Fault::fatal(
+                "files.elsewhere",
+                format!("{path} on {host}: only files of this host are edited"),
+            ));
+        }
         let path = world.project.join(path);
         match path.canonicalize() {
             Ok(path) => Ok(Self::Here(path)),

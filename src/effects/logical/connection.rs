@@ -31,6 +31,14 @@ const SILENT: [(&str, &str); 6] = [
 /// The connection string by which `from` is reached from the server of `at`.
 pub async fn string(logical: &Logical<'_>, from: &str, at: &Session) -> Result<String, Fault> {
     let target = logical.postgres.target(from).await?;
+    if target.tunnel.is_some() && target.replication_url.is_none() {
+        let message = format!(
+            "`{from}` is reached through a tunnel from here, which the server of `{}` does not have",
+            at.target
+        );
+        return Err(Fault::fatal("target.replication", message)
+            .hinted(format!("set `replication_url` of target `{from}`: its address as that server reaches it")));
+    }
     let given = target.replication_url.as_deref().unwrap_or_else(|| target.direct());
     let config = url::config(&Target { url: given.to_owned(), direct_url: None, ..target.clone().into_owned() })?;
     if let Some(password) = config.get_password() {

@@ -90,6 +90,7 @@ pub async fn made(api: &Api, base: &Target, name: &str, branch: &str) -> Result<
         name: name.to_owned(),
         url: uri,
         direct_url: None,
+        tunnel: None,
         replication_url: None,
         protected: false,
         identity: Some(ExpectedIdentity::Branch { branch: place, database: database.to_owned() }),

@@ -17,6 +17,7 @@ use crate::effects::{Done, Ledger};
 use crate::model::Value;
 use crate::model::fault::Fault;
 use crate::model::request::pgbouncer::PgbouncerPoint;
+use crate::model::target::Target;
 
 /// How long the pooler may take to show what it was told to read.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -25,8 +26,7 @@ const SHOWN: Duration = Duration::from_secs(5);
 pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let admin = &postgres.world().providers.pgbouncer()?.admin;
     let path = place(postgres, request)?;
-    let target = postgres.target(&request.target).await?;
-    let config = url::config(&target)?;
+    let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
     let user = config.get_user().unwrap_or_default();
@@ -72,8 +72,7 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
 pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Vec<String>, Fault> {
     let admin = &postgres.world().providers.pgbouncer()?.admin;
     let path = place(postgres, request)?;
-    let target = postgres.target(&request.target).await?;
-    let config = url::config(&target)?;
+    let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let server = Server { host: &host, port, dbname: &dbname, user: "", password: None };
     let text = std::fs::read_to_string(&path).map_err(|error| broken(&path, "read", &error))?;
@@ -99,6 +98,20 @@ fn place(postgres: &Postgres, request: &PgbouncerPoint) -> Result<PathBuf, Fault
     }
     let path = postgres.world().project.join(&request.config);
     path.canonicalize().map_err(|error| broken(&path, "found", &error))
+}
+
+/// How the pooler reaches a target, which is as another server does.
+fn seen_from_there(target: &Target) -> Result<Config, Fault> {
+    if target.tunnel.is_some() && target.replication_url.is_none() {
+        let message =
+            format!("`{}` is reached through a tunnel from here, which the pooler does not have", target.name);
+        return Err(Fault::fatal("target.replication", message).hinted(format!(
+            "set `replication_url` of target `{}`: its address as the pooler reaches it",
+            target.name
+        )));
+    }
+    let url = target.replication_url.clone().unwrap_or_else(|| target.direct().to_owned());
+    url::config(&Target { url, direct_url: None, ..target.clone() })
 }
 
 fn address(config: &Config) -> Result<(String, u16, String), Fault> {

@@ -70,8 +70,22 @@ pub struct Session {
 
 /// Opens a session and proves its identity.
 pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin) -> Result<Session, Fault> {
-    let target = &*postgres.target(target).await?;
-    let mut config = url::config(target)?;
+    to(postgres, &*postgres.target(target).await?, application, pin).await
+}
+
+/// The same by the URL that may be pooled, to see what an application sees. A pooler that leads elsewhere is refused.
+pub async fn pooled(postgres: &Postgres, target: &str, application: &str) -> Result<Session, Fault> {
+    let direct = postgres.target(target).await?.into_owned();
+    let mut target = Target { direct_url: None, ..direct.clone() };
+    if let (Some(tunnel), Some(_)) = (&direct.tunnel, &direct.direct_url) {
+        // The tunnel's own end is the direct one; the other address is taken as that host knows it.
+        target.tunnel = Some(url::aside(tunnel, &url::config(&target)?));
+    }
+    to(postgres, &target, application, Pin::Obeyed).await
+}
+
+async fn to(postgres: &Postgres, target: &Target, application: &str, pin: Pin) -> Result<Session, Fault> {
+    let mut config = postgres.config(target).await?;
     if let Some(password) = config.get_password() {
         postgres.world.vault.hide(&format!("password of {}", target.name), &String::from_utf8_lossy(password));
     }
@@ -85,7 +99,7 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
     let own = config.get_options().unwrap_or_default();
     direct.options(format!("{own} {pinned}-c runsheet.direct={nonce}").trim_start());
 
-    let what = format!("connecting to {} ({})", target.name, url::address(&config));
+    let what = format!("connecting to {} ({})", target.name, url::place(target, &config));
     let branch = neon::place::branch(postgres.neon(), target).await?;
     let mut session = match first(target, &direct, branch.is_some()).await {
         Ok(client) => moment::session(client, target, &config, &nonce, &what).await?,
@@ -95,7 +109,7 @@ pub async fn open(postgres: &Postgres, target: &str, application: &str, pin: Pin
             session.pooled = Some(format!("it refused a setting at the start of the session ({})", said(&error)));
             session
         }
-        Err(broken) => return Err(broken.fault(&what)),
+        Err(broken) => return Err(postgres.why(target, broken.fault(&what)).await),
     };
     session.moment.identity.branch = branch;
     check(postgres, target, &session, pin)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 use super::url;
@@ -16,8 +17,12 @@ const SYSTEM: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/c
 const FINDS_AUTHORITIES: u32 = 16;
 
 /// Variables for a program of major version `major`. Authorities of the target's own are written to `folder`.
-pub fn environment(target: &Target, major: u32, folder: &Path) -> Result<BTreeMap<String, String>, Fault> {
-    let config = url::config(target)?;
+pub fn environment(
+    target: &Target,
+    config: &Config,
+    major: u32,
+    folder: &Path,
+) -> Result<BTreeMap<String, String>, Fault> {
     let mut env = BTreeMap::new();
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {
@@ -38,7 +43,7 @@ pub fn environment(target: &Target, major: u32, folder: &Path) -> Result<BTreeMa
     set("PGDATABASE", config.get_dbname().or(config.get_user()).unwrap_or_default().to_owned());
     set("PGOPTIONS", config.get_options().unwrap_or_default().to_owned());
     set("PGCONNECT_TIMEOUT", config.get_connect_timeout().map_or(10, std::time::Duration::as_secs).to_string());
-    match url::tls_mode(target, &config) {
+    match url::tls_mode(target, config) {
         TlsMode::Disable => set("PGSSLMODE", "disable".to_owned()),
         TlsMode::NoVerify => set("PGSSLMODE", "require".to_owned()),
         TlsMode::Verify => {

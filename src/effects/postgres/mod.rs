@@ -37,8 +37,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connect::{Pin, Session};
+use tokio_postgres::Config;
 
 use super::neon::http::Api;
+use super::process::tunnel::Tunnels;
 use super::recovery::place;
 use super::{Ticket, World, neon};
 use crate::model::fault::Fault;
@@ -54,12 +56,19 @@ pub struct Postgres {
     pins: Mutex<BTreeMap<String, Identity>>,
     idle: Mutex<BTreeMap<String, Vec<Session>>>,
     neon: Api,
+    tunnels: Tunnels,
 }
 
 impl Postgres {
     /// Targets of this world. Nothing is contacted yet.
     pub fn new(world: Arc<World>) -> Self {
-        Self { neon: Api::new(world.clone()), world, pins: Mutex::default(), idle: Mutex::default() }
+        Self {
+            neon: Api::new(world.clone()),
+            world,
+            pins: Mutex::default(),
+            idle: Mutex::default(),
+            tunnels: Tunnels::default(),
+        }
     }
 
     /// See [`super::Effects::pin`].
@@ -111,6 +120,22 @@ impl Postgres {
         &self.world
     }
 
+    /// How a target is connected to from here: by its direct URL, through its tunnel if it has one.
+    pub(in crate::effects) async fn config(&self, target: &Target) -> Result<Config, Fault> {
+        let config = url::config(target)?;
+        let Some(tunnel) = &target.tunnel else { return Ok(config) };
+        let port = self.tunnels.port(&self.world, tunnel).await?;
+        Ok(url::through(target, &config, tunnel, port))
+    }
+
+    /// Why a connection to a target came to nothing, where its tunnel says it better than the connection can.
+    pub(in crate::effects) async fn why(&self, target: &Target, fault: Fault) -> Fault {
+        match &target.tunnel {
+            Some(tunnel) if fault.code.starts_with("connection.") => self.tunnels.why(tunnel).await.unwrap_or(fault),
+            _ => fault,
+        }
+    }
+
     /// The service that runs branches.
     pub(in crate::effects) fn neon(&self) -> &Api {
         &self.neon
@@ -142,6 +167,7 @@ impl Postgres {
             replication_url: None,
             protected: false,
             tls: Tls { mode: TlsMode::Disable, ca: None },
+            tunnel: None,
             ..configured.clone()
         })
     }

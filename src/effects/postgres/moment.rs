@@ -53,7 +53,7 @@ pub async fn session(
             timeline: column::<i32>(row, 1)?.cast_unsigned(),
             database: column(row, 2)?,
             database_oid: column(row, 3)?,
-            address: url::address(config),
+            address: url::place(target, config),
             branch: None,
         },
         started: column(row, 4)?,

@@ -1,6 +1,6 @@
 //! `sql::query` and `sql::value`: one statement that only reads.
 
-use super::connect::Session;
+use super::connect::{self, Session};
 use super::faults::Stage;
 use super::{Postgres, application_name, functions, rows, secrets};
 use crate::effects::{Done, Ticket};
@@ -13,11 +13,15 @@ use crate::model::request::{Request, SqlQuery};
 pub async fn perform(postgres: &Postgres, action: &Action, ticket: &Ticket) -> Result<Done, Fault> {
     let request = SqlQuery::of(action)?;
     let sql = secrets::open(&postgres.world.vault, &request.sql)?;
-    let session = postgres.session(&request.target, &application_name(ticket)).await?;
+    let name = application_name(ticket);
+    let session = match request.pooled {
+        true => connect::pooled(postgres, &request.target, &name).await?,
+        false => postgres.session(&request.target, &name).await?,
+    };
     let (answer, ended) = in_transaction(postgres, &session, &sql, action.timeout).await;
     // A transaction that only read has nothing to lose. A session that cannot even end it, or has the rest of a large
     // answer still to come, is not used again.
-    if ended {
+    if ended && !request.pooled {
         postgres.give_back(session);
     }
     let rows = answer?.rows;

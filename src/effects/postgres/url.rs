@@ -1,6 +1,7 @@
 //! A target's URL, made ready for connecting: what is not PostgreSQL's is stripped, and no message shows a password.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -8,6 +9,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
 use crate::model::fault::Fault;
+use crate::model::reach::Tunnel;
 use crate::model::target::{Target, TlsMode};
 
 /// What stays readable in a parameter.
@@ -31,6 +33,9 @@ const KNOWN: [&str; 16] = [
     "channel_binding",
     "load_balance_hosts",
 ];
+
+/// After how long without an answer to what was sent a connection is dead.
+const DEAD: Duration = Duration::from_secs(60);
 
 /// The same URL for another database of its server.
 pub fn of_database(url: &str, database: &str) -> String {
@@ -110,18 +115,22 @@ pub fn config(target: &Target) -> Result<Config, Fault> {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(10));
     }
-    let ssl_mode = match tls_mode(target, &config) {
-        TlsMode::Disable => SslMode::Disable,
-        TlsMode::Verify | TlsMode::NoVerify => SslMode::Require,
-    };
+    let ssl_mode = ssl_mode(tls_mode(target, &config));
     // A host that vanishes without a word is noticed within a minute.
     config
         .keepalives_idle(Duration::from_secs(30))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(60))
+        .tcp_user_timeout(DEAD)
         .ssl_mode(ssl_mode);
     Ok(config)
+}
+
+fn ssl_mode(mode: TlsMode) -> SslMode {
+    match mode {
+        TlsMode::Disable => SslMode::Disable,
+        TlsMode::Verify | TlsMode::NoVerify => SslMode::Require,
+    }
 }
 
 /// How far the certificate is checked: as the target says, but a socket in the file system knows no TLS.
@@ -132,7 +141,53 @@ pub fn tls_mode(target: &Target, config: &Config) -> TlsMode {
     }
 }
 
-/// Host and port that are asked, for messages and the identity.
+/// The same settings through a tunnel that ends on a loopback port: the server's name is still the URL's, for TLS.
+pub fn through(target: &Target, config: &Config, tunnel: &Tunnel, port: u16) -> Config {
+    let mut through = Config::new();
+    let name = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.clone(),
+        _ => tunnel.host.clone(),
+    };
+    through.host(name).hostaddr(Ipv4Addr::LOCALHOST.into()).port(port);
+    through.user(config.get_user().unwrap_or_default());
+    if let Some(password) = config.get_password() {
+        through.password(password);
+    }
+    if let Some(database) = config.get_dbname() {
+        through.dbname(database);
+    }
+    if let Some(options) = config.get_options() {
+        through.options(options);
+    }
+    if let Some(limit) = config.get_connect_timeout() {
+        through.connect_timeout(*limit);
+    }
+    through
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding())
+        .tcp_user_timeout(DEAD);
+    let through_tls = tls_mode(target, &through);
+    through.ssl_mode(ssl_mode(through_tls));
+    through
+}
+
+/// The same tunnel to another address, as the host it is logged in at knows it.
+pub fn aside(tunnel: &Tunnel, config: &Config) -> Tunnel {
+    let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
+        (_, Some(address)) => address.to_string(),
+        (Some(Host::Tcp(name)), None) => name.clone(),
+        _ => tunnel.host.clone(),
+    };
+    Tunnel { host, port: config.get_ports().first().copied().unwrap_or(5432), ..tunnel.clone() }
+}
+
+/// Host and port that are asked, as messages and the identity say it.
+pub fn place(target: &Target, config: &Config) -> String {
+    target.tunnel.as_ref().map_or_else(|| address(config), ToString::to_string)
+}
+
+/// Host and port of connection settings.
 pub fn address(config: &Config) -> String {
     let host = match (config.get_hosts().first(), config.get_hostaddrs().first()) {
         (Some(Host::Tcp(name)), _) => name.clone(),

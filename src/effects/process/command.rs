@@ -31,7 +31,7 @@ const LAST_LINES: usize = 20;
 /// `secret.in-arguments`, `data.handle`.
 pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let request = CommandRun::of(action)?;
-    let launch = launch(world, &request, ticket)?;
+    let launch = launch(world, &request, Some(ticket))?;
     let limit = action.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let prepared = Prepared::start(&world.program, launch).await.map_err(|error| {
         Fault::retryable("command.start", format!("the supervisor of the command could not be started: {error}"))
@@ -81,7 +81,7 @@ pub fn by_hand(world: &World, action: &Action) -> Result<String, Fault> {
     let quoted = |text: &str| shlex::try_quote(text).map(std::borrow::Cow::into_owned).unwrap_or_default();
     let mut words: Vec<String> = Vec::new();
     if let Some(host) = &request.ssh {
-        words = ssh::arguments(host, &request)?.iter().map(|word| quoted(word)).collect();
+        words = ssh::arguments(world, host, &request)?.iter().map(|word| quoted(word)).collect();
     } else {
         for (name, value) in &request.env {
             words.push(format!("{name}={}", shell::word(value)));
@@ -125,8 +125,24 @@ pub async fn end_group(holds: &Value) -> Result<(), Fault> {
     }
 }
 
+/// Runs a command that belongs to no action of a run, and says what went wrong.
+pub async fn alone(world: &World, request: &CommandRun, limit: Duration) -> Result<(), Fault> {
+    let action = Action::change(CommandRun::WORD, request, "", Recovery::Repeatable, Vec::new());
+    let launch = launch(world, request, None)?;
+    let prepared = Prepared::start(&world.program, launch).await.map_err(|error| {
+        Fault::retryable("command.start", format!("the supervisor of the command could not be started: {error}"))
+    })?;
+    judge(world, &action, request, &prepared.run(Some(limit)).await).map(drop)
+}
+
+/// The variables that every command inherits, and what reaching another host needs.
+pub fn inherited(world: &World) -> BTreeMap<String, String> {
+    let names = INHERITED.iter().chain(&["SSH_AUTH_SOCK"]);
+    names.filter_map(|name| Some(((*name).to_owned(), world.environment.get(name)?.to_owned()))).collect()
+}
+
 /// What the supervisor is to run, with every secret opened.
-fn launch(world: &World, request: &CommandRun, ticket: &Ticket) -> Result<Launch, Fault> {
+fn launch(world: &World, request: &CommandRun, ticket: Option<&Ticket>) -> Result<Launch, Fault> {
     refuse_secrets(request)?;
     let inherited = |name: &str| world.environment.get(name).map(|value| (name.to_owned(), value.to_owned()));
     let mut env: BTreeMap<String, String> = INHERITED.iter().filter_map(|name| inherited(name)).collect();
@@ -134,7 +150,7 @@ fn launch(world: &World, request: &CommandRun, ticket: &Ticket) -> Result<Launch
     let mut cwd = world.project.clone();
     let run = if let Some(host) = &request.ssh {
         env.extend(inherited("SSH_AUTH_SOCK"));
-        ssh::arguments(host, request)?
+        ssh::arguments(world, host, request)?
     } else {
         cwd.extend(&request.cwd);
         for (name, value) in &request.env {
@@ -144,7 +160,7 @@ fn launch(world: &World, request: &CommandRun, ticket: &Ticket) -> Result<Launch
             env.insert(name.clone(), world.vault.open(value)?);
         }
         // Last, since recovery finds the command's database sessions by this name.
-        if let Some(run) = &ticket.run {
+        if let Some((ticket, run)) = ticket.and_then(|ticket| Some((ticket, ticket.run.as_ref()?))) {
             env.insert("PGAPPNAME".into(), format!("runsheet {run} {} a{}", ticket.key, ticket.attempt));
         }
         request.run.clone()

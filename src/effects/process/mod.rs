@@ -10,10 +10,12 @@ mod capture;
 mod child;
 mod command;
 mod session;
-mod ssh;
+pub(in crate::effects) mod ssh;
 pub mod supervise;
+pub(in crate::effects) mod tunnel;
 
 pub(in crate::effects) use child::{End, Finished, Prepared};
+pub(in crate::effects) use command::{alone, inherited};
 pub use command::{by_hand, end_group, perform, preview, resolve};
 pub use session::Session;
 pub(in crate::effects) use supervise::Launch;

@@ -87,7 +87,9 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/repos/{owner}/{repo}/pulls", get(github::pulls))
         .route("/gone", delete(nothing))
         .fallback(github::nothing);
-    Router::new().nest(API, api).nest("/lab", lab).nest("/github", hub).fallback(nothing).with_state(plane)
+    let platforms = crate::lab::platforms::router(Arc::clone(&plane.clock));
+    let served = Router::new().nest(API, api).nest("/lab", lab).nest("/github", hub);
+    served.fallback(nothing).with_state(plane).merge(platforms)
 }
 
 async fn nothing() -> Refusal {

@@ -5,6 +5,7 @@
 pub mod control;
 pub mod copying;
 pub mod files;
+pub mod freeze;
 pub mod github;
 pub mod http;
 pub mod logical;
@@ -73,6 +74,9 @@ pub struct SqlQuery {
     /// Why text was let through that is neither a literal nor a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
+    /// Whether it goes by the URL that may be pooled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
 }
 
 impl Request for SqlQuery {

@@ -19,6 +19,7 @@ mod copying;
 pub(crate) mod declaring;
 mod files;
 mod flow;
+mod freeze;
 mod github;
 mod http;
 mod logical;
@@ -88,6 +89,7 @@ static FAMILIES: &[&[Entry]] = &[
     logical::WORDS,
     logical_proof::WORDS,
     pgbouncer::WORDS,
+    freeze::WORDS,
     command::WORDS,
     proving::WORDS,
     &check::TABLE,

@@ -15,13 +15,18 @@ const SQL: super::Param =
 const ARGS: super::Param = param("args", "map of the values that the SQL names");
 const TIMEOUT: super::Param = param("#{timeout}", "longest it may take: seconds, or text such as \"10m\"");
 
+const POOLED: super::Param = param(
+    "#{pooled}",
+    "true to read by `url` of the target, which may be pooled, rather than `direct_url`: what an application sees there",
+);
+
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "sql::query",
-            signature: "sql::query(target, sql, args, #{ timeout }) -> list of maps",
+            signature: "sql::query(target, sql, args, #{ pooled, timeout }) -> list of maps",
             summary: "Reads rows in a read-only transaction. Functions that change anything are refused, even those that a read-only transaction would let through.",
-            params: &[TARGET, SQL, ARGS, TIMEOUT],
+            params: &[TARGET, SQL, ARGS, POOLED, TIMEOUT],
             errors: &[
                 ("sql.SQLSTATE", "what the server said"),
                 ("sql.volatile", "the query calls a function that may change something"),
@@ -35,9 +40,9 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "sql::value",
-            signature: "sql::value(target, sql, args, #{ timeout }) -> value",
+            signature: "sql::value(target, sql, args, #{ pooled, timeout }) -> value",
             summary: "Reads the single value of the single row.",
-            params: &[TARGET, SQL, ARGS, TIMEOUT],
+            params: &[TARGET, SQL, ARGS, POOLED, TIMEOUT],
             errors: &[("sql.SQLSTATE", "what the server said"), ("sql.single", "not exactly one row with one column")],
             example: "let open = sql::value(params.app, \"select count(*) from orders\");",
         },
@@ -173,12 +178,12 @@ fn resources(target: &str, server: bool) -> Vec<Resource> {
 
 fn query(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
-    let options = call.options(3, &["timeout"])?;
+    let options = call.options(3, &["pooled", "timeout"])?;
     let (statement, raw) = single(call, call.sql(1, 2)?)?;
     let reads = resources(&target, server_wide(&statement));
     let shown = sql_title(&statement, &target);
     let is_value = call.word().name == "sql::value";
-    let request = SqlQuery { target, sql: statement.sql, single: is_value, raw };
+    let request = SqlQuery { target, sql: statement.sql, single: is_value, raw, pooled: options.flag("pooled")? };
     let mut action = Action::read(SqlQuery::WORD, &request, shown, reads);
     action.timeout = options.seconds("timeout")?;
     call.give(&call.perform(action)?)

@@ -1,0 +1,3 @@
+//! Moving a database from one server to another, with what must be so before.
+
+mod preflight;
