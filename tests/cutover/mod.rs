@@ -4,3 +4,4 @@ mod dump;
 mod live;
 mod moving;
 mod preflight;
+mod trials;
