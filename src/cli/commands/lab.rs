@@ -60,6 +60,9 @@ enum What {
         /// Keep the source's history: a base backup, taken when the lab is made, and an archive of its WAL
         #[arg(long)]
         pitr: bool,
+        /// The application's own tables, without the awkward ones: nothing in it stands in the way of a cutover
+        #[arg(long)]
+        plain: bool,
         /// Make it the world of a cutover: a PgBouncer before the source, an empty database `managed` on the scratch server,
         /// and an application that writes through the pooler
         ///
@@ -143,10 +146,10 @@ impl Args {
             clock: Arc::new(SystemClock),
         };
         match self.what {
-            What::Up { rows, small, at, writer, neon, pitr, cutover, rate, connections } => {
+            What::Up { rows, small, at, writer, neon, pitr, plain, cutover, rate, connections } => {
                 let rows = if small { Some(lab::SMALL_ROWS) } else { rows };
                 let cutover = cutover.then_some(Traffic { rate, connections });
-                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr, cutover }).map_err(refused)?;
+                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr, plain, cutover }).map_err(refused)?;
                 print(out, &lab);
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
