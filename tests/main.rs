@@ -2,9 +2,12 @@
 
 mod chaos;
 mod config;
+mod consumers;
 mod copying;
+mod cutover;
 mod drill;
 mod freeze;
+mod http;
 mod journal;
 mod lab;
 mod layers;

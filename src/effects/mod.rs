@@ -5,6 +5,7 @@
 
 pub mod copying;
 mod env_file;
+mod far_file;
 pub mod files;
 pub mod freeze;
 mod github;
@@ -232,7 +233,7 @@ impl Effects {
             "sql::admin" => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             "command::run" => process::perform(&self.world, action, ticket, ledger).await,
             "pg::url" => postgres::handed::perform(&self.postgres, action).await,
-            "pg::tls" => postgres::handed::tls(&self.postgres, action).await,
+            "pg::address" => postgres::handed::address(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::perform(&self.postgres, action, ticket, ledger).await,
             word if control::WORDS.contains(&word) => control::perform(&self.postgres, action, ticket, ledger).await,
             word if copying::WORDS.contains(&word) => copying::perform(&self.copying(), action, ticket, ledger).await,
@@ -290,7 +291,7 @@ impl Effects {
         let previewed = match action.word.as_str() {
             "sql::query" | "sql::exec" | "sql::admin" => postgres::preview::preview(&self.postgres, action).await,
             "command::run" => process::preview(&self.world, action).await,
-            "pg::url" | "pg::tls" => postgres::handed::preview(&self.postgres, action).await,
+            "pg::url" | "pg::address" => postgres::handed::preview(&self.postgres, action).await,
             word if scratch::WORDS.contains(&word) => scratch::preview(&self.postgres, action).await,
             word if control::WORDS.contains(&word) => control::preview(&self.postgres, action).await,
             word if copying::WORDS.contains(&word) => copying::preview(&self.copying(), action).await,

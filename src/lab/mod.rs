@@ -12,6 +12,7 @@ mod history;
 mod load;
 mod lock;
 pub mod neon;
+pub mod platforms;
 mod processes;
 pub mod programs;
 mod psql;

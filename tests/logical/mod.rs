@@ -1,5 +1,7 @@
 //! Live copies between two real servers, with somebody writing all the while.
 
+mod back;
 mod follow;
+mod proved;
 mod removed;
 pub mod world;

@@ -12,8 +12,8 @@ use runsheet::model::fault::Fault;
 use runsheet::model::ids::{ActionKey, Phase, RunId};
 use runsheet::model::request::Request;
 use runsheet::model::request::logical::{
-    LogicalArrived, LogicalBeat, LogicalDrain, LogicalProgress, LogicalPublish, LogicalRemove, LogicalSequences,
-    LogicalSubscribe,
+    LogicalArrived, LogicalBeat, LogicalChangedSince, LogicalCompare, LogicalCompareChanged, LogicalDrain,
+    LogicalProgress, LogicalPublish, LogicalRemove, LogicalReverse, LogicalSequences, LogicalSubscribe, LogicalWatch,
 };
 
 use crate::postgres::harness::Book;
@@ -49,6 +49,7 @@ pub struct World {
     pub effects: Effects,
     pub schema: String,
     stamp: String,
+    _state: tempfile::TempDir,
 }
 
 impl World {
@@ -69,8 +70,11 @@ impl World {
         for database in [&source, &copy] {
             database.sql(&format!("{schema}; create schema {name}; comment on schema {name} is '{comment}'"));
         }
-        let effects = Effects::new(world([target("old", &source.url), target("new", &copy.url)]));
-        Self { source, target: copy, effects, schema: name, stamp }
+        let mut sealed = world([target("old", &source.url), target("new", &copy.url)]);
+        let state = tempfile::tempdir().expect("a folder");
+        sealed.state = state.path().to_owned();
+        let effects = Effects::new(sealed);
+        Self { _state: state, source, target: copy, effects, schema: name, stamp }
     }
 
     pub fn ticket(&self) -> Ticket {
@@ -151,6 +155,44 @@ impl World {
 
     pub async fn sequences(&self, gap: u64) -> Result<Value, Fault> {
         self.does(&LogicalSequences { source: "old".into(), target: "new".into(), gap }).await
+    }
+
+    pub async fn watch(&self) -> Value {
+        let request = LogicalWatch { source: "old".into(), schema: None, back: false };
+        self.does(&request).await.expect("it is watched")
+    }
+
+    pub async fn compare(&self) -> Value {
+        let request =
+            LogicalCompare { source: "old".into(), target: "new".into(), schema: None, back: false, connections: 2 };
+        self.does(&request).await.expect("it is compared")
+    }
+
+    pub async fn compare_changed(&self, limit: f64) -> Value {
+        let request = LogicalCompareChanged {
+            source: "old".into(),
+            target: "new".into(),
+            schema: None,
+            back: false,
+            counts: true,
+            limit,
+            connections: 2,
+        };
+        self.does(&request).await.expect("it is compared")
+    }
+
+    pub async fn changed_since(&self, lsn: Option<&Value>) -> Value {
+        let lsn = lsn.map(|lsn| lsn.as_str().expect("a position").to_owned());
+        let request = LogicalChangedSince { source: "old".into(), schema: None, back: false, lsn };
+        self.does(&request).await.expect("it is asked")
+    }
+
+    pub async fn reverse(&self) -> Result<Value, Fault> {
+        self.does(&self.reverse_request(false)).await
+    }
+
+    pub fn reverse_request(&self, prepare: bool) -> LogicalReverse {
+        LogicalReverse { target: "new".into(), source: "old".into(), schema: None, without: Vec::new(), prepare }
     }
 
     pub async fn remove(&self) -> Result<Value, Fault> {

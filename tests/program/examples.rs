@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::project::Project;
-use crate::support::{Cluster, Database, Lab, PgBouncer, StandIn};
+use crate::support::{Cluster, Database, Hyperdrive, Lab, PgBouncer, Railway, StandIn};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -62,6 +62,12 @@ fn every_example_is_linted_previewed_and_executed_as_its_first_lines_say() {
         let project = project(&database);
         if let Some(lab) = &lab {
             project.file("runsheet.toml", &lab.toml());
+        }
+        if text.contains("consumers()") {
+            let config = std::fs::read_to_string(project.path().join("runsheet.toml")).expect("the file");
+            let railway = Railway::new(&serde_json::json!({ "web": {} })).toml("web", "service = \"web\"");
+            let hyperdrive = Hyperdrive::new(&database.url).toml("hyperdrive", "");
+            project.file("runsheet.toml", &format!("{config}\n{railway}\n{hyperdrive}"));
         }
         if text.contains("logical::publish(") {
             let project = live(&mut database);

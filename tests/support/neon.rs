@@ -94,9 +94,24 @@ impl StandIn {
 
     /// A request to a route below `/lab`, which must go well.
     pub fn lab(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = ask(self.port, method, &format!("/lab{path}"), &[], body).expect("an answer");
-        assert!(answer.status < 300, "{method} /lab{path}: {answer:?}");
+        self.told(method, &format!("/lab{path}"), body)
+    }
+
+    /// A request to any route, which must go well.
+    pub fn told(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = ask(self.port, method, path, &[], body).expect("an answer");
+        assert!(answer.status < 300, "{method} {path}: {answer:?}");
         answer.json()
+    }
+
+    /// A request with a body.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        ask(self.port, "POST", path, headers, body).expect("an answer")
+    }
+
+    /// Where it serves.
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// A new project, made by what `POST /lab/projects` takes.

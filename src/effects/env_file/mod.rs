@@ -47,12 +47,12 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         }
         FilesVariables::WORD => {
             let request = FilesVariables::of(action)?;
-            let place = Place::of(world, &request.path)?;
+            let place = Place::of(world, &request.path, request.ssh.as_deref())?;
             let (there, text) = edited(world, &place, &request).await?;
             ledger.intent(Value::Null)?;
             // Done again after a kill, it must not take what it wrote itself for what was there before.
             if there == text {
-                place.tighten()?;
+                place.tighten().await?;
             } else {
                 place.write(&text, request.previous).await?;
             }
@@ -93,7 +93,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
         }
         FilesVariables::WORD => {
             let request = FilesVariables::of(action)?;
-            edited(world, &Place::of(world, &request.path)?, &request).await?;
+            edited(world, &Place::of(world, &request.path, request.ssh.as_deref())?, &request).await?;
         }
         FilesHas::WORD => {
             let value = Some(has(world, &FilesHas::of(action)?).await?);
@@ -105,7 +105,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
 }
 
 /// What is there, and what it becomes.
-async fn edited(world: &World, place: &Place, request: &FilesVariables) -> Result<(String, String), Fault> {
+async fn edited(world: &World, place: &Place<'_>, request: &FilesVariables) -> Result<(String, String), Fault> {
     let there = place.read().await?;
     let mut values = BTreeMap::new();
     for (name, value) in &request.variables {
@@ -117,7 +117,7 @@ async fn edited(world: &World, place: &Place, request: &FilesVariables) -> Resul
 
 /// Which variables a file sets to these values. They are compared here: nothing of the file leaves.
 async fn has(world: &World, request: &FilesHas) -> Result<Value, Fault> {
-    let set = edit::values(&Place::of(world, &request.path)?.read().await?)?;
+    let set = edit::values(&Place::of(world, &request.path, request.ssh.as_deref())?.read().await?)?;
     let mut same = serde_json::Map::new();
     for (name, value) in &request.variables {
         let value = world.vault.open(value)?;

@@ -166,7 +166,10 @@ async fn send(
 fn succeeded(request: &HttpSend, status: u16) -> bool {
     match request.ok.as_slice() {
         [] => (200..300).contains(&status),
-        ok => ok.iter().any(|(from, to)| (*from..=*to).contains(&status)),
+        // Whoever lists a hundred of them does not mean the two that ask to come back later.
+        ok => {
+            ok.iter().any(|(from, to)| (*from..=*to).contains(&status) && (from == to || ![429, 503].contains(&status)))
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 //! nothing; one on which a heartbeat arrived has applied everything that was committed before it.
 
 use serde_json::json;
-use tokio_postgres::types::Type;
 
 use super::Logical;
 use super::place::{self, Place, Way};
@@ -46,14 +45,14 @@ pub async fn perform(
 
 /// Beats once, in one message to the server. It is let through where everything else is read only.
 pub async fn send(session: &Session, place: &Place, way: Way) -> Result<Beat, Fault> {
-    let (table, side) = (place.heartbeat(), way.side());
+    let table = place.heartbeat(way);
     // The message makes no difference to the follower, and tells whoever reads the WAL what this was.
     let sql = format!(
         "BEGIN READ WRITE; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
          SELECT pg_logical_emit_message(true, 'runsheet', {schema}); \
-         DELETE FROM {table} WHERE side = {side} AND beat < (SELECT max(beat) FROM {table} WHERE side = {side}) - {KEPT}; \
-         INSERT INTO {table} (side, beat) SELECT {side}, coalesce(max(beat), 0) + 1 FROM {table} WHERE side = {side} \
-         RETURNING beat; COMMIT; SELECT pg_current_wal_flush_lsn()",
+         DELETE FROM {table} WHERE beat < (SELECT max(beat) FROM {table}) - {KEPT}; \
+         INSERT INTO {table} (beat) SELECT coalesce(max(beat), 0) + 1 FROM {table} RETURNING beat; \
+         COMMIT; SELECT pg_current_wal_flush_lsn()",
         schema = crate::effects::postgres::quote::literal(&place.schema),
     );
     let what = session.what(LogicalBeat::WORD);
@@ -95,7 +94,7 @@ pub async fn arrived(logical: &Logical<'_>, request: &LogicalArrived, ticket: &T
 
 /// The last heartbeat that is in the table of this side; 0 if none is.
 pub async fn last(session: &Session, place: &Place, way: Way) -> Result<i64, Fault> {
-    let asked = format!("select coalesce(max(beat), 0) from {} where side = $1", place.heartbeat());
-    let rows = session.ask(&asked, &[(&way.side(), Type::INT2)], LogicalArrived::WORD).await?;
+    let asked = format!("select coalesce(max(beat), 0) from {}", place.heartbeat(way));
+    let rows = session.ask(&asked, &[], LogicalArrived::WORD).await?;
     rows.first().map_or(Ok(0), |row| column(row, 0))
 }

@@ -53,7 +53,6 @@ pub async fn perform(
 }
 
 /// Waits until a copy has applied what its source committed until now. Answers the position behind that.
-#[expect(dead_code, reason = "what compares waits like this")]
 pub async fn wait(source: &Session, target: &Session, place: &Place, way: Way, limit: f64) -> Result<u64, Fault> {
     let drain = Drain { source, target, way, place };
     drain.wait(Instant::now() + Duration::from_secs_f64(limit), limit).await

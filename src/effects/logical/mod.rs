@@ -5,15 +5,25 @@
 
 mod beat;
 mod carries;
+mod changed;
+mod compare;
 mod connection;
 mod drain;
+mod gather;
+mod keyed;
+mod pgoutput;
 mod place;
 mod progress;
 mod publish;
 mod remove;
+mod reverse;
+mod rows;
 mod sequences;
+mod sides;
 mod subscribe;
 mod sweep;
+mod watch;
+mod window;
 
 use super::postgres::Postgres;
 use super::postgres::{backend, resolve as asking};
@@ -23,8 +33,9 @@ use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::logical::{
-    LogicalArrived, LogicalBeat, LogicalCarries, LogicalDrain, LogicalProgress, LogicalPublish, LogicalRemove,
-    LogicalSequences, LogicalStop, LogicalSubscribe, LogicalSweep,
+    LogicalArrived, LogicalBeat, LogicalCarries, LogicalChangedSince, LogicalCompare, LogicalCompareChanged,
+    LogicalDrain, LogicalForward, LogicalGather, LogicalProgress, LogicalPublish, LogicalRemove, LogicalRetire,
+    LogicalReverse, LogicalSequences, LogicalStop, LogicalSubscribe, LogicalSweep, LogicalWatch,
 };
 use crate::model::unknown;
 
@@ -60,6 +71,14 @@ pub async fn perform(
         LogicalArrived::WORD => beat::arrived(logical, &LogicalArrived::of(action)?, ticket).await,
         LogicalDrain::WORD => drain::perform(logical, &LogicalDrain::of(action)?, ticket, ledger).await,
         LogicalSequences::WORD => sequences::perform(logical, &LogicalSequences::of(action)?, ticket, ledger).await,
+        LogicalWatch::WORD => watch::perform(logical, &LogicalWatch::of(action)?, ticket, ledger).await,
+        LogicalGather::WORD => watch::gather(logical, &LogicalGather::of(action)?, ticket, ledger).await,
+        LogicalChangedSince::WORD => watch::changed_since(logical, &LogicalChangedSince::of(action)?, ticket).await,
+        LogicalCompare::WORD => compare::perform(logical, &LogicalCompare::of(action)?, ticket, ledger).await,
+        LogicalCompareChanged::WORD => window::perform(logical, &LogicalCompareChanged::of(action)?, ticket).await,
+        LogicalReverse::WORD => reverse::perform(logical, &LogicalReverse::of(action)?, ticket, ledger).await,
+        LogicalRetire::WORD => reverse::retire(logical, &LogicalRetire::of(action)?, ticket, ledger).await,
+        LogicalForward::WORD => reverse::forward(logical, &LogicalForward::of(action)?, ticket, ledger).await,
         LogicalStop::WORD => subscribe::stop(logical, &LogicalStop::of(action)?, ticket, ledger).await,
         LogicalRemove::WORD => remove::perform(logical, &LogicalRemove::of(action)?, ticket, ledger).await,
         LogicalSweep::WORD => sweep::perform(logical, &LogicalSweep::of(action)?, ticket, ledger).await,
@@ -84,6 +103,7 @@ pub async fn resolve(
     let found = match action.word.as_str() {
         LogicalPublish::WORD => publish::look(logical, &LogicalPublish::of(action)?, ticket).await?,
         LogicalSubscribe::WORD => subscribe::look(logical, &LogicalSubscribe::of(action)?, ticket).await?,
+        LogicalWatch::WORD => watch::look(logical, &LogicalWatch::of(action)?, ticket).await?,
         _ => None,
     };
     Ok(found.map_or(Resolution::NotDone, |value| Resolution::Done(Done { value, rows: None })))

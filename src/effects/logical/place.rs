@@ -14,7 +14,7 @@ with subscriptions as (
     select subname::text from pg_catalog.pg_subscription
      where subdbid = (select oid from pg_catalog.pg_database where datname = current_database()))
 select n.nspname::text, pg_catalog.obj_description(n.oid, 'pg_namespace'),
-       to_regclass(format('%I.heartbeat', n.nspname)) is not null,
+       coalesce(to_regclass(format('%I.heartbeat', n.nspname)), to_regclass(format('%I.heartbeat_back', n.nspname))) is not null,
        exists (select from pg_catalog.pg_publication where pubname = n.nspname),
        exists (select from pg_catalog.pg_publication where pubname = n.nspname || '_back'),
        exists (select from subscriptions where subname = n.nspname),
@@ -31,11 +31,11 @@ pub enum Way {
 }
 
 impl Way {
-    /// Its heartbeats in the table that both share.
-    pub fn side(self) -> i16 {
+    /// The table of its heartbeats: each has its own, or they would run in circles.
+    fn heartbeat(self) -> &'static str {
         match self {
-            Self::Forth => 0,
-            Self::Back => 1,
+            Self::Forth => "heartbeat",
+            Self::Back => "heartbeat_back",
         }
     }
 }
@@ -62,17 +62,16 @@ impl Place {
         }
     }
 
-    /// The table of heartbeats.
-    pub fn heartbeat(&self) -> String {
-        quote::qualified(&self.schema, "heartbeat")
+    /// The table of the heartbeats of a stream.
+    pub fn heartbeat(&self, way: Way) -> String {
+        quote::qualified(&self.schema, way.heartbeat())
     }
 
     /// The statement that makes it.
-    pub fn make_heartbeat(&self) -> String {
+    pub fn make_heartbeat(&self, way: Way) -> String {
         format!(
-            "CREATE TABLE IF NOT EXISTS {} (side smallint, beat bigint, at timestamptz NOT NULL DEFAULT clock_timestamp(), \
-             PRIMARY KEY (side, beat))",
-            self.heartbeat()
+            "CREATE TABLE IF NOT EXISTS {} (beat bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())",
+            self.heartbeat(way)
         )
     }
 

@@ -212,10 +212,10 @@ async fn tables(source: &Session, target: &Session, stream: &str, schema: &str) 
 async fn lag(source: &Session, target: &Session, place: &Place, way: Way) -> Result<Value, Fault> {
     let arrived = beat::last(target, place, way).await?;
     let asked = format!(
-        "select count(*), extract(epoch from clock_timestamp() - min(at) filter (where beat > $2))::float8 from {} where side = $1",
-        place.heartbeat()
+        "select count(*), extract(epoch from clock_timestamp() - min(at) filter (where beat > $1))::float8 from {}",
+        place.heartbeat(way)
     );
-    let rows = source.ask(&asked, &[(&way.side(), Type::INT2), (&arrived, Type::INT8)], WORD).await?;
+    let rows = source.ask(&asked, &[(&arrived, Type::INT8)], WORD).await?;
     let Some(row) = rows.first() else { return Ok(Value::Null) };
     Ok(match (column::<i64>(row, 0)?, column::<Option<f64>>(row, 1)?) {
         (0, _) => Value::Null,

@@ -58,14 +58,14 @@ pub async fn perform(
 /// Makes the publication of a stream with the heartbeats, then its slot.
 pub async fn make(session: &Session, place: &Place, way: Way, tables: &[String]) -> Result<(), Fault> {
     let name = quote::name(&place.stream(way));
-    let mut published = vec![format!("ONLY {}", place.heartbeat())];
+    let mut published = vec![format!("ONLY {}", place.heartbeat(way))];
     published.extend_from_slice(tables);
     let sql = format!(
         "BEGIN READ WRITE; SET LOCAL lock_timeout = '10s'; SET LOCAL synchronous_commit = on; {}; \
          DROP PUBLICATION IF EXISTS {name}; \
          CREATE PUBLICATION {name} FOR TABLE {} WITH (publish = 'insert, update, delete, truncate'); \
          COMMENT ON PUBLICATION {name} IS {}; COMMIT",
-        place.make_heartbeat(),
+        place.make_heartbeat(way),
         published.join(", "),
         quote::literal(&place.stamp.text())
     );
@@ -163,7 +163,8 @@ pub async fn require_logical(session: &Session) -> Result<(), Fault> {
         .hinted("alter system set wal_level = logical, and restart the server; the strategy `dump` does without"))
 }
 
-fn cannot_carry(source: &str, missing: &str) -> Fault {
+/// The fault of what nothing carries.
+pub fn cannot_carry(source: &str, missing: &str) -> Fault {
     Fault::new(
         FaultClass::Fatal,
         "logical.cannot-carry",

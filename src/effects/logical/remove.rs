@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio_postgres::types::Type;
 
 use super::place::{self, Place};
-use super::{Logical, subscribe};
+use super::{Logical, changed, subscribe};
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::{application_name, quote};
 use crate::effects::{Done, Ledger, Ticket};
@@ -21,7 +21,7 @@ const WORD: &str = LogicalRemove::WORD;
 const LEAVING: Duration = Duration::from_secs(20);
 
 /// Tables of ours in the control schema.
-const TABLES: [&str; 2] = ["heartbeat", "watched"];
+const TABLES: [&str; 3] = ["heartbeat", "heartbeat_back", "watched"];
 
 /// Removes it.
 pub async fn perform(
@@ -63,6 +63,9 @@ pub async fn perform(
     }
     for session in [target, source].into_iter().flatten() {
         logical.postgres.give_back(session);
+    }
+    for stream in [schema.clone(), format!("{schema}_back")] {
+        changed::forget(logical, &stream);
     }
     if left.is_empty() {
         return Ok(Done { value: json!({ "removed": removed }), rows: None });
@@ -150,19 +153,28 @@ select s.subname::text, 'pg_' || s.oid || '_sync_', (select system_identifier::t
     for row in session.ask(asked, &[(&&names[..], Type::TEXT_ARRAY)], WORD).await? {
         let name: String = column(&row, 0)?;
         slots.push(format!("{}%\\_{}", column::<String>(&row, 1)?.replace('_', "\\_"), column::<String>(&row, 2)?));
-        subscribe::disable(session, &name).await?;
-        let quoted = quote::name(&name);
-        let sql = format!(
-            "BEGIN READ WRITE; ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE); DROP SUBSCRIPTION {quoted}; COMMIT"
-        );
-        let dropped = session.batch(&sql, WORD).await;
-        if dropped.is_err() && !session.client.is_closed() {
-            session.batch("ROLLBACK", WORD).await?;
-        }
-        dropped?;
+        subscription(session, &name).await?;
         removed.push(format!("subscription {name} of {}", session.target));
     }
     Ok(slots)
+}
+
+/// Drops a subscription, if it is there, and leaves its slot.
+pub async fn subscription(session: &Session, name: &str) -> Result<(), Fault> {
+    let there = "select from pg_catalog.pg_subscription where subname = $1";
+    if session.ask(there, &[(&name, Type::TEXT)], WORD).await?.is_empty() {
+        return Ok(());
+    }
+    subscribe::disable(session, name).await?;
+    let quoted = quote::name(name);
+    let sql = format!(
+        "BEGIN READ WRITE; ALTER SUBSCRIPTION {quoted} SET (slot_name = NONE); DROP SUBSCRIPTION {quoted}; COMMIT"
+    );
+    let dropped = session.batch(&sql, WORD).await;
+    if dropped.is_err() && !session.client.is_closed() {
+        session.batch("ROLLBACK", WORD).await?;
+    }
+    dropped
 }
 
 /// Drops the slots, publications and tables of a copy on one side.
@@ -179,7 +191,7 @@ pub async fn publications(
         [(&names, Type::TEXT_ARRAY), (&copying, Type::TEXT_ARRAY)];
     for row in session.ask(asked, &given, WORD).await? {
         let name: String = column(&row, 0)?;
-        drop_slot(session, &name).await?;
+        slot(session, &name).await?;
         removed.push(format!("slot {name} of {}", session.target));
     }
     let asked = "select pubname::text from pg_catalog.pg_publication where pubname = any($1)";
@@ -200,8 +212,8 @@ pub async fn publications(
     session.batch(&format!("BEGIN READ WRITE; DROP TABLE IF EXISTS {}; COMMIT", tables.join(", ")), WORD).await
 }
 
-/// Drops a slot, whoever still reads it.
-async fn drop_slot(session: &Session, name: &str) -> Result<(), Fault> {
+/// Drops a slot, if it is there, whoever still reads it.
+pub async fn slot(session: &Session, name: &str) -> Result<(), Fault> {
     let begun = Instant::now();
     let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
     loop {

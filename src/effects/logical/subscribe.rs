@@ -19,6 +19,27 @@ const WORD: &str = LogicalSubscribe::WORD;
 /// How long workers may take to end.
 const ENDING: std::time::Duration = std::time::Duration::from_secs(30);
 
+/// What becomes of the rows that are there when a subscription is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// They are copied.
+    Copied,
+    /// They are on both sides already.
+    There,
+    /// Nothing comes until the subscription is enabled.
+    None,
+}
+
+impl Rows {
+    fn options(self) -> &'static str {
+        match self {
+            Self::Copied => "copy_data = true",
+            Self::There => "copy_data = false",
+            Self::None => "copy_data = false, enabled = false",
+        }
+    }
+}
+
 /// Makes it.
 pub async fn perform(
     logical: &Logical<'_>,
@@ -44,7 +65,8 @@ pub async fn perform(
     }
     ledger.started(target.holds())?;
     ledger.intent(json!({ "schema": place.schema }))?;
-    make(logical, &target, &request.source, &place, Way::Forth, request.copy).await?;
+    let rows = if request.copy { Rows::Copied } else { Rows::There };
+    make(logical, &target, &request.source, &place, Way::Forth, rows).await?;
     logical.postgres.give_back(target);
     Ok(Done { value: answer(&place, Way::Forth), rows: None })
 }
@@ -56,7 +78,7 @@ pub async fn make(
     from: &str,
     place: &Place,
     way: Way,
-    copy: bool,
+    rows: Rows,
 ) -> Result<(), Fault> {
     let connection = connection::string(logical, from, session).await?;
     let silence = connection::silence(logical, session).await?;
@@ -65,10 +87,11 @@ pub async fn make(
     let sql = format!(
         "BEGIN READ WRITE; SET LOCAL lock_timeout = '10s'; SET LOCAL synchronous_commit = on; {silence}{}; \
          CREATE SUBSCRIPTION {quoted} CONNECTION {} PUBLICATION {quoted} WITH (create_slot = false, slot_name = {}, \
-         copy_data = {copy}, synchronous_commit = off); COMMENT ON SUBSCRIPTION {quoted} IS {}; COMMIT",
-        place.make_heartbeat(),
+         {}, synchronous_commit = off); COMMENT ON SUBSCRIPTION {quoted} IS {}; COMMIT",
+        place.make_heartbeat(way),
         quote::literal(&connection),
         quote::literal(&name),
+        rows.options(),
         quote::literal(&place.stamp.text()),
     );
     let what = format!("following {from} from {}", session.target);

@@ -1,4 +1,4 @@
-//! `pg::url` and `pg::tls`: how a target is reached, for programs that connect by themselves. The URL is a secret from end to end.
+//! `pg::url` and `pg::address`: how a target is reached, for programs that connect by themselves. URL and password are secrets from end to end.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::model::digest;
 use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
-use crate::model::request::copying::{PgTls, PgUrl};
+use crate::model::request::copying::{PgAddress, PgUrl};
 use crate::model::target::{self, TlsMode};
 
 /// Answers the handle. A database that a run made is looked at first, so that no other is ever handed out by such a name.
@@ -32,22 +32,41 @@ pub async fn perform(postgres: &Postgres, action: &Action) -> Result<Done, Fault
     Ok(Done { value: postgres.world.vault.keep(&name, address).into(), rows: None })
 }
 
-/// How a target is reached by TLS, in the words of `DB_SSL_MODE`.
-pub async fn tls(postgres: &Postgres, action: &Action) -> Result<Done, Fault> {
-    let target = postgres.target(&PgTls::of(action)?.target).await?;
-    let ssl_mode = match target.tls.mode {
+/// The parts of a URL, for those who take them one by one.
+pub async fn address(postgres: &Postgres, action: &Action) -> Result<Done, Fault> {
+    let request = PgAddress::of(action)?;
+    let mut target = postgres.target(&request.target).await?.into_owned();
+    if request.pooled {
+        target.direct_url = None;
+    }
+    let config = url::config(&target)?;
+    let (host, port) = match url::address(&config).rsplit_once(':') {
+        Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(5432u16)),
+        None => (String::new(), 5432),
+    };
+    let vault = &postgres.world.vault;
+    let password = config.get_password().map(|password| {
+        let side = if request.pooled { "pooled_password" } else { "password" };
+        vault.keep(&format!("{side}:{}", request.target), String::from_utf8_lossy(password))
+    });
+    let ssl_mode = match url::tls_mode(&target, &config) {
         TlsMode::Verify => "verify",
         TlsMode::NoVerify => "no-verify",
         TlsMode::Disable => "disable",
     };
-    let value = json!({ "ssl_mode": ssl_mode, "ca_cert": target.tls.ca.clone().unwrap_or_default() });
+    let user = config.get_user().unwrap_or_default();
+    let value = json!({
+        "host": host, "port": port, "user": user, "password": password,
+        "database": request.database.as_deref().or(config.get_dbname()).unwrap_or(user),
+        "ssl_mode": ssl_mode, "ca_cert": target.tls.ca.clone().unwrap_or_default(),
+    });
     Ok(Done { value, rows: None })
 }
 
 /// The same; it changes nothing.
 pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, Fault> {
     let done = match action.word.as_str() {
-        PgTls::WORD => tls(postgres, action).await?,
+        PgAddress::WORD => address(postgres, action).await?,
         _ => perform(postgres, action).await?,
     };
     Ok(Previewed { level: Level::Read, value: Some(done.value), by_hand: Vec::new(), notes: Vec::new() })

@@ -108,6 +108,7 @@ impl Postgres {
             name: name.to_owned(),
             url: url::of_database(configured.direct(), database),
             direct_url: None,
+            tools: None,
             replication_url: configured.replication_url.as_ref().map(|url| url::of_database(url, database)),
             identity: identity.map(|it| it.clone().with_database(database)),
             protected: false,
@@ -126,6 +127,14 @@ impl Postgres {
         let Some(tunnel) = &target.tunnel else { return Ok(config) };
         let port = self.tunnels.port(&self.world, tunnel).await?;
         Ok(url::through(target, &config, tunnel, port))
+    }
+
+    /// A target that is connected to without a session of ours: as it is, or at the near end of its tunnel.
+    pub(in crate::effects) async fn near(&self, target: &Target) -> Result<Target, Fault> {
+        let Some(tunnel) = &target.tunnel else { return Ok(target.clone()) };
+        let port = self.tunnels.port(&self.world, tunnel).await?;
+        let url = url::near(&url::config(target)?, tunnel, port);
+        Ok(Target { url, direct_url: None, tunnel: None, ..target.clone() })
     }
 
     /// Why a connection to a target came to nothing, where its tunnel says it better than the connection can.
@@ -168,6 +177,7 @@ impl Postgres {
             protected: false,
             tls: Tls { mode: TlsMode::Disable, ca: None },
             tunnel: None,
+            tools: None,
             ..configured.clone()
         })
     }

@@ -16,7 +16,7 @@ use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
-use crate::model::request::copying::PgUrl;
+use crate::model::request::copying::{PgAddress, PgUrl};
 use crate::model::request::neon::{NeonResetPassword, NeonRevealPassword, NeonUrl};
 use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::verdict::{Check, CheckVerdict};
@@ -205,8 +205,15 @@ impl ExecuteDoor {
 }
 
 /// Words that answer a secret's handle.
-const SECRETS: [&str; 6] =
-    [EnvVar::WORD, RandomPassword::WORD, PgUrl::WORD, NeonUrl::WORD, NeonRevealPassword::WORD, NeonResetPassword::WORD];
+const SECRETS: [&str; 7] = [
+    EnvVar::WORD,
+    PgAddress::WORD,
+    RandomPassword::WORD,
+    PgUrl::WORD,
+    NeonUrl::WORD,
+    NeonRevealPassword::WORD,
+    NeonResetPassword::WORD,
+];
 
 impl Host for ExecuteDoor {
     fn perform(&self, action: Action) -> Result<Value, Stop> {

@@ -71,15 +71,21 @@ impl Request for PgUrl {
     const WORD: &'static str = "pg::url";
 }
 
-/// `pg::tls`: how a target is reached by TLS. Answers `{ ssl_mode, ca_cert }`.
+/// `pg::address`: the parts of a target's URL. Answers `{ host, port, database, user, password, ssl_mode, ca_cert }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PgTls {
+pub struct PgAddress {
     /// The target.
     pub target: String,
+    /// Whether the URL that may be pooled is meant, instead of the direct one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pooled: bool,
+    /// Another database of the same server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
 }
 
-impl Request for PgTls {
-    const WORD: &'static str = "pg::tls";
+impl Request for PgAddress {
+    const WORD: &'static str = "pg::address";
 }
 
 /// `pg::dump`: a dump in directory format on an exported snapshot. Answers where it lies and what it is.

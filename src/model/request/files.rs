@@ -40,6 +40,9 @@ pub struct FilesVariables {
     pub path: String,
     /// Names and values; values may be secrets.
     pub variables: BTreeMap<String, String>,
+    /// Host that it lies on, as `user@host` or `ssh://user@host:port`; this one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
     /// Whether what was there before is kept beside it.
     pub previous: bool,
 }
@@ -53,6 +56,9 @@ impl Request for FilesVariables {
 pub struct FilesHas {
     /// Where, relative to the project.
     pub path: String,
+    /// Host that it lies on; this one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
     /// Names and values; values may be secrets.
     pub variables: BTreeMap<String, String>,
 }

@@ -188,3 +188,157 @@ pub struct LogicalSweep {
 impl Request for LogicalSweep {
     const WORD: &'static str = "logical::sweep";
 }
+
+/// `logical::watch`: a slot that remembers which rows change. Answers `{ slot, lsn, schema_digest }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalWatch {
+    /// The database whose changes are read.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Whether the stream back is meant; it is found without, where there is only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
+impl Request for LogicalWatch {
+    const WORD: &'static str = "logical::watch";
+}
+
+/// `logical::gather`: what it remembers is read so far. Answers `{ lsn, changed, tables }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalGather {
+    /// The database whose changes are read.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Whether the stream back is meant; it is found without, where there is only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
+impl Request for LogicalGather {
+    const WORD: &'static str = "logical::gather";
+}
+
+/// `logical::changed_since`: who wrote since. Answers `{ changes, tables, ddl }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalChangedSince {
+    /// The database whose changes are read.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Whether the stream back is meant; it is found without, where there is only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+    /// Behind which changes count; all that were watched without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lsn: Option<String>,
+}
+
+impl Request for LogicalChangedSince {
+    const WORD: &'static str = "logical::changed_since";
+}
+
+/// `logical::compare`: both sides while somebody writes. Answers `{ equal, differing, left_out, rows, changed, lsn }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalCompare {
+    /// What is copied.
+    pub source: String,
+    /// The copy.
+    pub target: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Whether the stream back is meant; it is found without, where there is only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+    /// Sessions on each side.
+    pub connections: usize,
+}
+
+impl Request for LogicalCompare {
+    const WORD: &'static str = "logical::compare";
+}
+
+/// `logical::compare_changed`: what changed meanwhile, while nobody writes. Answers as `logical::compare`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalCompareChanged {
+    /// What is copied.
+    pub source: String,
+    /// The copy.
+    pub target: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Whether the stream back is meant; it is found without, where there is only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+    /// Whether all tables are counted too.
+    pub counts: bool,
+    /// The longest it may take, in seconds.
+    pub limit: f64,
+    /// Sessions on each side.
+    pub connections: usize,
+}
+
+impl Request for LogicalCompareChanged {
+    const WORD: &'static str = "logical::compare_changed";
+}
+
+/// `logical::reverse`: the old database follows the new one. Answers `{ publication, slot, subscription, lsn, took }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalReverse {
+    /// The new database.
+    pub target: String,
+    /// The old one.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// What is left out although nothing carries it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// Whether everything but the following is made, while the new database still follows the old one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prepare: bool,
+}
+
+impl Request for LogicalReverse {
+    const WORD: &'static str = "logical::reverse";
+}
+
+/// `logical::forward`: the new database follows the old one again. Answers `{ subscription }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalForward {
+    /// The new database.
+    pub target: String,
+    /// The old one.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+}
+
+impl Request for LogicalForward {
+    const WORD: &'static str = "logical::forward";
+}
+
+/// `logical::retire`: the forward stream ends for good, the way back stays. Answers `{ removed }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogicalRetire {
+    /// The new database.
+    pub target: String,
+    /// The old one.
+    pub source: String,
+    /// The control schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+}
+
+impl Request for LogicalRetire {
+    const WORD: &'static str = "logical::retire";
+}

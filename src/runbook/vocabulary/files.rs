@@ -35,11 +35,15 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "files::variables",
-            signature: "files::variables(path, #{ NAME: text or secret, … }, #{ previous }) -> #{ path, names, fingerprints, previous }",
-            summary: "Sets variables inside an env file that is there, whoever wrote it: its other lines stay as they are, byte for byte. Quoted as files::env does, replaced whole or not at all, kept with its owner and made readable by nobody else. What was there is kept as PATH.previous. Done again, it comes to the same.",
+            signature: "files::variables(path, #{ NAME: text or secret, … }, #{ ssh, previous }) -> #{ path, names, fingerprints, previous }",
+            summary: "Sets variables inside an env file that is there, whoever wrote it: its other lines stay as they are, byte for byte. Quoted as files::env does, replaced whole or not at all, kept with its owner and made readable by nobody else. What was there is kept as PATH.previous. With `ssh` its contents travel over standard input and output alone, and what was written is read back. Done again, it comes to the same.",
             params: &[
-                param("path", "the file, relative to the project; a link is followed"),
+                param(
+                    "path",
+                    "the file, relative to the project, or with `ssh` to the home of whoever logs in; a link is followed",
+                ),
                 param("variables", "map of names and values"),
+                param("#{ssh}", "host that it lies on: user@host or ssh://user@host:port"),
                 param("#{previous}", "false where what was there is not to be kept"),
             ],
             errors: &[
@@ -47,6 +51,9 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("files.syntax", "the file cannot be read as an env file; nothing was written"),
                 ("files.quote", "a value that readers of env files understand differently however it is quoted"),
                 ("files.write", "the file cannot be written"),
+                ("ssh.host-key", "the host's key is not known, or another one than before"),
+                ("ssh.key", "the host takes none of the keys"),
+                ("ssh.unreachable", "the host cannot be reached"),
             ],
             example: "files::variables(\"/srv/app/.env\", #{ DATABASE_URL: pg::url(params.target) });",
         },
@@ -57,17 +64,18 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "files::has",
-            signature: "files::has(path, #{ NAME: text or secret, … }) -> #{ NAME: true or false, … }",
+            signature: "files::has(path, #{ NAME: text or secret, … }, #{ ssh }) -> #{ NAME: true or false, … }",
             summary: "Whether an env file sets variables to these values. They are compared without being shown: nothing of the file leaves.",
             params: &[
                 param("path", "the file, relative to the project"),
                 param("variables", "map of names and the values they should have"),
+                param("#{ssh}", "host that it lies on"),
             ],
             errors: &[("files.missing", "there is no such file"), ("files.syntax", "it cannot be read as an env file")],
             example: "let read_back = files::has(\"/srv/app/.env\", #{ DATABASE_URL: pg::url(params.target) });",
         },
         least: 2,
-        most: 2,
+        most: 3,
         run: has,
     },
     Entry {
@@ -118,21 +126,30 @@ fn told(verb: &str, path: &str, variables: &BTreeMap<String, String>) -> String 
     title(&format!("{verb} {path}: {}", names.join(", ")))
 }
 
+/// A file with the host that it lies on.
+fn elsewhere(ssh: Option<&String>, path: &str) -> String {
+    ssh.map_or_else(|| path.to_owned(), |host| format!("{host}:{path}"))
+}
+
 fn set(call: &Call<'_>) -> Answer {
     let (path, variables) = given(call)?;
-    let options = call.options(2, &["previous"])?;
+    let options = call.options(2, &["ssh", "previous"])?;
     let previous = options.value("previous")?.is_none() || options.flag("previous")?;
-    let shown = told("set variables in", &path, &variables);
-    let writes = resource(&path);
-    let request = FilesVariables { path, variables, previous };
+    let ssh = options.text("ssh")?;
+    let place = elsewhere(ssh.as_ref(), &path);
+    let shown = told("set variables in", &place, &variables);
+    let writes = resource(&place);
+    let request = FilesVariables { path, variables, ssh, previous };
     call.give(&call.perform(Action::change(FilesVariables::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
 fn has(call: &Call<'_>) -> Answer {
     let (path, variables) = given(call)?;
-    let shown = told("look into", &path, &variables);
-    let reads = resource(&path);
-    call.give(&call.perform(Action::read(FilesHas::WORD, &FilesHas { path, variables }, shown, reads))?)
+    let ssh = call.options(2, &["ssh"])?.text("ssh")?;
+    let place = elsewhere(ssh.as_ref(), &path);
+    let shown = told("look into", &place, &variables);
+    let reads = resource(&place);
+    call.give(&call.perform(Action::read(FilesHas::WORD, &FilesHas { path, variables, ssh }, shown, reads))?)
 }
 
 fn env(call: &Call<'_>) -> Answer {

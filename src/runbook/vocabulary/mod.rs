@@ -23,6 +23,7 @@ mod freeze;
 mod github;
 mod http;
 mod logical;
+mod logical_proof;
 mod needed;
 mod neon;
 mod pg;
@@ -86,6 +87,7 @@ static FAMILIES: &[&[Entry]] = &[
     copying::WORDS,
     recovery::WORDS,
     logical::WORDS,
+    logical_proof::WORDS,
     pgbouncer::WORDS,
     freeze::WORDS,
     command::WORDS,

@@ -7,7 +7,7 @@ use super::{Call, Entry, Word, param};
 use crate::model::Value;
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
-use crate::model::request::copying::{PgDropScratch, PgScratch, PgSweep, PgTls, PgUrl};
+use crate::model::request::copying::{PgAddress, PgDropScratch, PgScratch, PgSweep, PgUrl};
 
 const MADE: super::Param = param("made", "what pg::scratch answered; nothing where it never came to an answer");
 
@@ -87,16 +87,20 @@ pub(crate) const WORDS: &[Entry] = &[
     },
     Entry {
         word: Word {
-            name: "pg::tls",
-            signature: "pg::tls(target) -> #{ ssl_mode, ca_cert }",
-            summary: "How a target is reached: `ssl_mode` is verify, no-verify or disable, as DB_SSL_MODE says it; `ca_cert` the PEM text of the authorities to trust, empty for the system's.",
-            params: &[param("target", "name of the target")],
-            errors: &[],
-            example: "files::variables(\".env\", #{ DB_SSL_MODE: pg::tls(params.target).ssl_mode });",
+            name: "pg::address",
+            signature: "pg::address(target, #{ pooled, database }) -> #{ host, port, database, user, password, ssl_mode, ca_cert }",
+            summary: "The parts of a target's URL, for those who take them one by one. The password is a secret. `ssl_mode` is verify, no-verify or disable, as DB_SSL_MODE says it; `ca_cert` the PEM text of the authorities to trust, empty for the system's.",
+            params: &[
+                param("target", "name of the target"),
+                param("#{pooled}", "true for `url` of the target rather than `direct_url`"),
+                param("#{database}", "another database of the same server"),
+            ],
+            errors: &[("target.url", "the URL cannot be read")],
+            example: "files::variables(\".env\", #{ DB_SSL_MODE: pg::address(params.target).ssl_mode });",
         },
         least: 1,
-        most: 1,
-        run: tls,
+        most: 2,
+        run: address,
     },
 ];
 
@@ -141,10 +145,13 @@ fn sweep(call: &Call<'_>) -> Answer {
     call.give(&call.perform(Action::change(PgSweep::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
-fn tls(call: &Call<'_>) -> Answer {
+fn address(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
-    let shown = title(&format!("how {target} is reached by TLS"));
-    call.give(&call.perform(Action::read(PgTls::WORD, &PgTls { target }, shown, Vec::new()))?)
+    let options = call.options(1, &["pooled", "database"])?;
+    let shown = title(&format!("where {target} is"));
+    let reads = vec![Resource::database(&target)];
+    let request = PgAddress { target, pooled: options.flag("pooled")?, database: options.text("database")? };
+    call.give(&call.perform(Action::read(PgAddress::WORD, &request, shown, reads))?)
 }
 
 fn url(call: &Call<'_>) -> Answer {

@@ -7,10 +7,10 @@
 mod contents;
 pub mod file;
 mod objects;
-mod row_hash;
+pub mod row_hash;
 mod sequences;
 mod snapshot;
-mod tables;
+pub mod tables;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 
 use super::Postgres;
-use super::connect::column;
+use super::connect::{self, column};
 use crate::model::event::Event;
 use crate::model::fault::Fault;
 use crate::model::measured::{FORMAT, Measured, TableMeasure};
@@ -107,6 +107,15 @@ async fn read(postgres: &Postgres, exported: &Exported, how: Option<&How>) -> Re
     gaps.sort();
     let (server, sequences) = (server.cast_unsigned(), exported.sequences.clone());
     Ok(Measured { format: FORMAT, at, database, server, tables, sequences, objects, gaps })
+}
+
+/// How a server hashes: what two servers that answer differently say of rows cannot be compared.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn form(session: &connect::Session) -> Result<String, Fault> {
+    let rows = session.ask(MOMENT, &[], WHAT).await?;
+    rows.first().map_or(Ok(String::new()), |row| column(row, 3))
 }
 
 /// When, which database, which version; and how this server hashes, by an example: hashes of servers that answer
