@@ -1,11 +1,14 @@
 //! What can happen to a slot, a password, and a run that is killed.
 
+use runsheet::effects::Effects;
 use runsheet::model::request::logical::LogicalStop;
+use runsheet::model::target::Target;
 
 use super::world::{self, SETTINGS, World};
+use crate::postgres::harness::Book;
 use crate::program::project::Project;
 use crate::support::cluster::PASSWORD;
-use crate::support::{Cluster, seed};
+use crate::support::{Cluster, seed, target, world as sealed};
 
 #[tokio::test]
 async fn a_slot_that_was_lost_is_told_with_what_to_do() {
@@ -47,12 +50,34 @@ async fn the_password_in_a_subscription_is_in_no_log() {
     world.nothing_is_left();
 }
 
+#[tokio::test]
+async fn another_way_for_the_other_server_is_taken_and_told_when_it_leads_nowhere() {
+    let world = World::with("create table t (id int primary key)");
+    world.does(&World::publish_request()).await.expect("it is published");
+    let subscribe = World::action(&World::subscribe_request());
+    let reached = |replication_url: String| {
+        let source = Target { replication_url: Some(replication_url), ..target("old", &world.source.url) };
+        Effects::new(sealed([source, target("new", &world.target.url)]))
+    };
+    let nowhere = reached(world.source.url.replace(&format!(":{}/", world::old().port), ":1/"));
+    let fault = nowhere.perform(&subscribe, &world.ticket(), &Book::default()).await.expect_err("nobody is there");
+    assert_eq!(fault.code, "sql.08006", "{fault:?}");
+    assert!(fault.hint.as_ref().is_some_and(|hint| hint.contains("`replication_url`")), "{fault:?}");
+    assert!(!format!("{fault:?}").contains(PASSWORD), "{fault:?}");
+    let there = reached(world.source.url.replace("127.0.0.1", "localhost"));
+    there.perform(&subscribe, &world.ticket(), &Book::default()).await.expect("it is followed");
+    let asked = format!("select subconninfo ~ 'localhost' from pg_subscription where subname = '{}'", world.schema);
+    assert_eq!(world.target.sql(&asked), "t");
+    world.remove().await.expect("it is removed");
+    world.nothing_is_left();
+}
+
 #[test]
 fn a_run_that_was_killed_anywhere_goes_on_and_leaves_nothing() {
     let (source, copy) = (world::old().database("killed"), world::new().database("killed"));
     let project = Project::on(&source);
-    let target = |name: &str, url: &str| format!("[targets.{name}]\nurl = \"{url}\"\n");
-    project.file("runsheet.toml", &format!("{}{}", target("app", &source.url), target("copy", &copy.url)));
+    let table = |name: &str, url: &str| format!("[targets.{name}]\nurl = \"{url}\"\n");
+    project.file("runsheet.toml", &format!("{}{}", table("app", &source.url), table("copy", &copy.url)));
     let text = r#"runbook("move", "1.0.0", #{ about: "a test", params: #{ source: target("it"), copy: target("its copy") } });
         step("own", || { pg::control(params.source); pg::control(params.copy) })
             .cleanup(|| { pg::drop_control(params.source); pg::drop_control(params.copy) });

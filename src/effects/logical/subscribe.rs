@@ -155,6 +155,13 @@ pub async fn stop(
 pub async fn disable(session: &Session, name: &str) -> Result<(), Fault> {
     let sql = format!("BEGIN READ WRITE; ALTER SUBSCRIPTION {} DISABLE; COMMIT", quote::name(name));
     session.batch(&sql, LogicalStop::WORD).await?;
+    // One that waits for something to arrive looks whether it is still wanted once a second.
+    let ended =
+        "select pg_terminate_backend(pid) from pg_catalog.pg_stat_subscription where subname = $1 and pid is not null";
+    match session.ask(ended, &[(&name, Type::TEXT)], LogicalStop::WORD).await {
+        Err(fault) if fault.code != "sql.42501" => return Err(fault),
+        _ => {}
+    }
     let begun = std::time::Instant::now();
     let asked = "select count(*) from pg_catalog.pg_stat_subscription where subname = $1 and pid is not null";
     loop {
@@ -167,7 +174,7 @@ pub async fn disable(session: &Session, name: &str) -> Result<(), Fault> {
                     Fault::retryable("logical.stop", message).hinted("pg_stat_activity of the target shows them")
                 );
             }
-            _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
         }
     }
 }
