@@ -52,6 +52,9 @@ pub struct Book {
     /// Whether `source` keeps its history.
     #[serde(default)]
     pub pitr: bool,
+    /// Whether it has the application's own tables and no awkward ones.
+    #[serde(default)]
+    pub plain: bool,
     /// The world of a cutover, if it has one.
     #[serde(default)]
     pub cutover: Option<Plan>,
@@ -71,6 +74,7 @@ impl Book {
             source_port: 0,
             scratch_port: 0,
             pitr: false,
+            plain: false,
             cutover: None,
         }
     }

@@ -59,12 +59,14 @@ impl Load<'_> {
 
     /// Keys, indexes, and the small tables.
     pub fn indexes(&self) -> Result<(), Fault> {
-        both(|| self.lane(1, &[INDEXES_ISSUES]), || self.lane(2, &[INDEXES_OTHERS, SHAPES, VALUES, NAMES]))
+        let others: &[Script] =
+            if self.book.plain { &[INDEXES_OTHERS] } else { &[INDEXES_OTHERS, SHAPES, VALUES, NAMES] };
+        both(|| self.lane(1, &[INDEXES_ISSUES]), || self.lane(2, others))
     }
 
     /// References, functions, triggers and views; then what a database in use has: statistics, and nothing left to tidy up.
     pub fn behaviour(&self) -> Result<(), Fault> {
-        self.lane(1, &[BEHAVIOUR, OBJECTS])?;
+        self.lane(1, if self.book.plain { &[BEHAVIOUR] } else { &[BEHAVIOUR, OBJECTS] })?;
         let superuser = self.login(SOURCE, SUPERUSER, APP);
         superuser.run(self.programs, "tidying up", "", "vacuum (analyze); checkpoint;")
     }

@@ -40,6 +40,8 @@ pub struct Wish {
     pub neon: bool,
     /// Whether the source keeps its history: a base backup and every segment of its WAL.
     pub pitr: bool,
+    /// Whether it has the application's own tables and no awkward ones.
+    pub plain: bool,
     /// Whether it is the world of a cutover.
     pub cutover: Option<Traffic>,
 }
@@ -123,6 +125,7 @@ fn refuse_other(book: &Book, wish: &Wish) -> Result<(), Fault> {
     let other = match wish {
         Wish { rows: Some(rows), .. } if *rows != book.rows => format!("{} rows, not {rows}", book.rows),
         Wish { at: Some(at), .. } if *at != book.at => format!("rows counted back from {}, not from {at}", book.at),
+        Wish { plain: true, .. } if !book.plain => "awkward tables".to_owned(),
         Wish { pitr: true, .. } if !book.pitr => "no history: no base backup, and no archive of its WAL".to_owned(),
         _ => return Ok(()),
     };
@@ -147,7 +150,7 @@ fn make(place: &Place, programs: &Programs, user: &ServerUser, wish: &Wish) -> R
     };
     let at = wish.at.unwrap_or_else(|| place.clock.now().trunc_subsecs(0));
     let mut book = Book::new(id, word(&mut [0; 16]), wish.rows.unwrap_or(ROWS), at, servers);
-    book.pitr = wish.pitr;
+    (book.pitr, book.plain) = (wish.pitr, wish.plain);
     book.write(&place.folder)?;
 
     step(place, 1, "servers", || {

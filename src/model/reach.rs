@@ -29,3 +29,22 @@ impl std::fmt::Display for Tunnel {
         write!(f, "{}:{} via {}{port}", self.host, self.port, self.login)
     }
 }
+
+/// Where PostgreSQL's programs run for a target, instead of here.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tools {
+    /// What stands before the program: `docker exec -i pg`. Nothing where it is installed there.
+    pub run: Vec<String>,
+    /// Who logs in where to run that; here without it.
+    pub ssh: Option<String>,
+    /// How the database is reached from there. It may hold a password, so it is never printed.
+    pub url: Option<String>,
+}
+
+impl std::fmt::Display for Tools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let by = if self.run.is_empty() { String::new() } else { format!("by `{}`", self.run.join(" ")) };
+        let on = self.ssh.as_ref().map(|host| format!("on {host}")).unwrap_or_default();
+        f.write_str(format!("{on} {by}").trim())
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::identity::ExpectedIdentity;
-use super::reach::Tunnel;
+use super::reach::{Tools, Tunnel};
 
 /// How far a server's certificate is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Target {
     pub history: Option<History>,
     /// How it is reached, where its address says nothing here.
     pub tunnel: Option<Tunnel>,
+    /// Where PostgreSQL's programs run for it, if not here.
+    pub tools: Option<Tools>,
 }
 
 /// A base backup and the WAL after it: `[targets.X.recovery]`.

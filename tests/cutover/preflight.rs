@@ -104,6 +104,7 @@ fn what_stands_in_the_way_at_the_source_is_all_named_at_once_and_goes_by_what_is
     let found = look(&project, 3, &["source=old", "at=source", "longest=0", "owners=nobody"]);
     let expected = [
         "WAL kept for slots",
+        "can be frozen",
         "every table has a key",
         "foreign tables",
         "free WAL senders",
@@ -129,6 +130,7 @@ fn what_stands_in_the_way_at_the_source_is_all_named_at_once_and_goes_by_what_is
     // A role that may nearly nothing, and a dump, which carries more than replication does.
     let found = look(&project, 3, &["source=mover", "at=source", "strategy=dump", "longest=0", "owners=nobody"]);
     let expected = [
+        "can be frozen",
         "every row visible",
         "everything readable",
         "foreign tables",

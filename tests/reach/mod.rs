@@ -2,6 +2,7 @@
 
 mod control;
 mod filled;
+mod tools;
 mod tunnel;
 
 use crate::program::project::Project;

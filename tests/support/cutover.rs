@@ -13,18 +13,6 @@ use serde_json::Value;
 
 use super::{Database, Lab, Said, wait_until};
 
-/// Everything of the lab that no plain application has: what logical replication refuses is in there.
-const AWKWARD: &str = "select lo_unlink(oid) from pg_largeobject_metadata; \
-    do $$ declare name text; begin \
-      for name in select nspname from pg_namespace where nspname !~ '^(pg_|information_schema$|public$)' loop \
-        execute format('drop schema %I cascade', name); \
-      end loop; \
-      for name in select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = 'public' \
-          and tablename not in ('users', 'test_cycles', 'issues', 'issue_payouts') loop \
-        execute 'drop table ' || name || ' cascade'; \
-      end loop; \
-    end $$";
-
 /// A lab with both sides of a cutover, an application at work, and a `runsheet.toml`. Dropping it takes all of it down.
 pub struct Cutover {
     lab: Lab,
@@ -33,23 +21,18 @@ pub struct Cutover {
 impl Cutover {
     /// A small lab with all its awkward tables.
     pub fn small() -> Self {
-        Self::up(&["--small"], "")
+        Self::up(&["--small"])
     }
 
     /// The application's four tables and nothing else.
     pub fn plain() -> Self {
-        Self::up(&["--rows", "1000"], AWKWARD)
+        Self::up(&["--rows", "1000", "--plain"])
     }
 
-    /// A lab made with these arguments, in which SQL is run before the application begins.
-    pub fn up(args: &[&str], prepare: &str) -> Self {
+    /// A lab made with these arguments.
+    pub fn up(args: &[&str]) -> Self {
         let world = Self { lab: Lab::new() };
-        world.lab.run(&[&["up", "--at", "2026-01-31T12:00:00Z"], args].concat()).with_code(0);
-        if !prepare.is_empty() {
-            let url = world.lab.status()["source"]["superuser_url"].as_str().expect("a url").to_owned();
-            Database { name: "app".to_owned(), url }.sql(prepare);
-        }
-        world.lab.run(&["up", "--cutover"]).with_code(0);
+        world.lab.run(&[&["up", "--cutover", "--at", "2026-01-31T12:00:00Z"], args].concat()).with_code(0);
         let toml = world.text("toml");
         std::fs::write(world.lab.path().join("runsheet.toml"), toml).expect("the project");
         world

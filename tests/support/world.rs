@@ -49,6 +49,7 @@ pub fn target(name: &str, url: &str) -> Target {
         tls: Tls { mode: TlsMode::Disable, ca: None },
         history: None,
         tunnel: None,
+        tools: None,
     }
 }
 

@@ -97,6 +97,12 @@ pub struct TargetTable {
     pub recovery: Option<RecoveryTable>,
     /// `ssh://user@host/host:port`.
     pub tunnel: Option<String>,
+    /// What stands before PostgreSQL's programs where they run: `["docker", "exec", "-i", "pg"]`.
+    pub tools: Option<Vec<String>>,
+    /// Who logs in where to run them.
+    pub tools_ssh: Option<String>,
+    /// How the database is reached from there.
+    pub tools_url: Option<String>,
 }
 
 /// From what earlier moments of a target are brought back; `${VAR}` is not expanded yet.
@@ -117,10 +123,13 @@ pub struct RecoveryTable {
 
 impl TargetTable {
     /// This target with what `over` says instead. A new `url` is another database: the direct URL, the identity and the
-    /// tunnel of the old one do not carry over to it.
+    /// way to the old one do not carry over to it.
     fn overridden(self, over: Self) -> Self {
         let base = if over.url.is_some() {
-            Self { direct_url: None, replication_url: None, identity: None, recovery: None, tunnel: None, ..self }
+            let (tools, tools_ssh, tools_url) = (None, None, None);
+            let of_the_old =
+                Self { direct_url: None, replication_url: None, identity: None, recovery: None, tunnel: None, ..self };
+            Self { tools, tools_ssh, tools_url, ..of_the_old }
         } else {
             self
         };
@@ -135,6 +144,9 @@ impl TargetTable {
             ssl_mode: over.ssl_mode.or(base.ssl_mode),
             recovery: over.recovery.or(base.recovery),
             tunnel: over.tunnel.or(base.tunnel),
+            tools: over.tools.or(base.tools),
+            tools_ssh: over.tools_ssh.or(base.tools_ssh),
+            tools_url: over.tools_url.or(base.tools_url),
         }
     }
 }

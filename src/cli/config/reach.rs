@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::target::expand;
+use super::url::PostgresUrl;
 use super::variables::Variables;
-use crate::model::reach::Tunnel;
+use crate::model::reach::{Tools, Tunnel};
 
 /// The variable that names another configuration file for ssh than the user's own.
 const SSH_CONFIG: &str = "RUNSHEET_SSH_CONFIG";
@@ -56,4 +57,32 @@ pub fn ssh_config(
         None => written.map(|path| expand(&path, "`ssh.config`", variables)).transpose()?,
     };
     Ok(given.filter(|path| !path.is_empty()).map(|path| project.join(path)))
+}
+
+/// Where PostgreSQL's programs run, if anything is said of it.
+pub fn tools(
+    run: Vec<String>,
+    ssh: Option<String>,
+    url: Option<String>,
+    key: &impl Fn(&str) -> String,
+) -> Result<Option<Tools>, ConfigError> {
+    let (ssh, url) = (ssh.filter(|text| !text.is_empty()), url.filter(|text| !text.is_empty()));
+    if run.is_empty() && ssh.is_none() {
+        return match url {
+            None => Ok(None),
+            Some(_) => Err(ConfigError::key(
+                key("tools_url"),
+                "says how programs elsewhere reach the database, and none run elsewhere",
+            )
+            .hinted("say where they run: `tools` and `tools_ssh`")),
+        };
+    }
+    if run.first().is_some_and(|word| word.is_empty() || word.starts_with('-')) {
+        return Err(ConfigError::key(key("tools"), "does not begin with a program")
+            .hinted("as in [\"docker\", \"exec\", \"-i\", \"pg\"]"));
+    }
+    if let Some(url) = &url {
+        PostgresUrl::parse(url).map_err(|why| ConfigError::key(key("tools_url"), why))?;
+    }
+    Ok(Some(Tools { run, ssh, url }))
 }

@@ -42,6 +42,19 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
     let tunnel = expanded("tunnel", table.tunnel)?.filter(|text| !text.is_empty());
     let tunnel = tunnel.map(|text| reach::tunnel(&text, &key("tunnel"))).transpose()?;
 
+    let tools = reach::tools(
+        table
+            .tools
+            .unwrap_or_default()
+            .iter()
+            .map(|word| expand(word, &key("tools"), variables))
+            .collect::<Result<_, _>>()?,
+        expanded("tools_ssh", table.tools_ssh)?,
+        expanded("tools_url", table.tools_url)?,
+        &key,
+    )?;
+
+    let beside = tools.iter().find_map(|tools| PostgresUrl::parse(tools.url.as_deref()?).ok());
     let mut urls = vec![PostgresUrl::parse(&url).map_err(|why| ConfigError::key(key("url"), why))?];
     if let Some(direct) = &direct_url {
         urls.push(PostgresUrl::parse(direct).map_err(|why| ConfigError::key(key("direct_url"), why))?);
@@ -75,7 +88,7 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
         warning: weakness
             .filter(|_| !local)
             .map(|weakness| format!("connections to `{name}` are {weakness} (by {})", tls.by)),
-        passwords: urls.into_iter().chain(replicating).flat_map(|url| url.passwords).collect(),
+        passwords: urls.into_iter().chain(replicating).chain(beside).flat_map(|url| url.passwords).collect(),
         target: Target {
             name: name.to_owned(),
             url,
@@ -87,6 +100,7 @@ pub fn resolve(name: &str, table: TargetTable, variables: &Variables, project: &
             tls: Tls { mode: tls.mode, ca },
             history,
             tunnel,
+            tools,
         },
     })
 }

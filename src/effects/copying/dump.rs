@@ -83,9 +83,10 @@ pub async fn perform(
 pub async fn foresee(copying: &Copying<'_>, request: &PgDump) -> Result<Vec<String>, Fault> {
     let (source, tool, compression) = ready(copying, request, "runsheet preview").await?;
     let mut notes = vec![format!(
-        "{} {} would dump {} tables of `{}` ({} with indexes), compression {}",
+        "{} {}{} would dump {} tables of `{}` ({} with indexes), compression {}",
         tool.name,
         tool.version,
+        tool.there.as_ref().map(|there| format!(" {there}")).unwrap_or_default(),
         source.tables,
         source.database,
         size(source.bytes),
@@ -106,7 +107,7 @@ async fn ready(
     let session = copying.postgres.session(&request.target, application).await?;
     session.require_direct("pg_dump needs sessions of its own, all on one snapshot")?;
     let source = look(&session).await?;
-    let tool = tools::find(copying, "pg_dump", source.major, 0).await?;
+    let tool = tools::dumper(copying, &request.target, source.major, 0).await?;
     let free = folder::free(&copying.world.state)?;
     let compression = Compression::choose(&request.compress, &tool, source.bytes, free)?;
     // The server counts indexes too, which a dump does not hold; compressed rows take a fraction of the rest.
@@ -168,14 +169,17 @@ async fn fill(
     let exported = Exported::take(copying.postgres, &request.target).await?;
     let data = partial.join("data");
     let mut args: Vec<String> = PLAIN.map(str::to_owned).to_vec();
-    args.extend(["--format=directory", "--verbose"].map(str::to_owned));
-    args.push(format!("--jobs={}", request.jobs));
-    args.push(format!("--snapshot={}", exported.id));
-    args.push(format!("--file={}", data.display()));
+    args.extend(["--verbose".to_owned(), format!("--snapshot={}", exported.id)]);
+    if tool.there.is_some() {
+        // A folder cannot be streamed.
+        args.push("--format=custom".to_owned());
+    } else {
+        args.extend(["--format=directory".to_owned(), format!("--jobs={}", request.jobs)]);
+    }
     args.push(compression.argument.clone());
     // Quoted, a pattern means itself.
     args.extend(source.stamped.iter().map(|schema| format!("--exclude-schema={}", quote::name(schema))));
-    let job = Job { tool, target: &request.target, args, settings: &[], folder: partial };
+    let job = Job { tool, target: &request.target, args, settings: &[], folder: partial, output: Some(&data) };
     let progress = Arc::new(Progress::new(copying.world, "dumping", source.tables, &partial.join("stderr.log"))?);
     let waiting = tools::prepare(copying, job, ticket, ledger).await?;
     let holds = waiting.holds.clone();
@@ -226,7 +230,8 @@ async fn fill(
         "compression": compression.name,
         "measured": Value::Null,
         "digest": digest,
-        "manifest": folder::manifest(&data)?,
+        "manifest": if data.is_dir() { folder::manifest(&data)?.into() } else { Value::Null },
+        "sha256": if data.is_dir() { Value::Null } else { folder::sha256(&data)?.into() },
         "warnings": warnings,
     }))
 }

@@ -69,7 +69,7 @@ pub async fn fill(
     let mut args: Vec<String> = PLAIN.map(str::to_owned).to_vec();
     args.push("--verbose".to_owned());
     args.push(format!("--jobs={jobs}"));
-    args.push(format!("--dbname={}", tools::conninfo(&destination.database)));
+    args.push(format!("--dbname={}", tools::conninfo(&[("dbname", destination.database.clone())])));
     if !without.is_empty() {
         let kept: String =
             listed.numbers.iter().filter(|it| !without.contains(it)).map(|it| format!("{it};\n")).collect();
@@ -80,7 +80,7 @@ pub async fn fill(
     args.push(archive.display().to_string());
     let tables = listed.tables.len().max(1) as u64;
     let progress = Arc::new(Progress::new(copying.world, "restoring", tables, &work.join("restore.log"))?);
-    let job = Job { tool, target: destination.name, args, settings: &SETTINGS, folder: &work };
+    let job = Job { tool, target: destination.name, args, settings: &SETTINGS, folder: &work, output: None };
     let waiting = tools::prepare(copying, job, ticket, ledger).await?;
     ledger.intent(Value::Null)?;
     destination.begin_anew(copying, word).await?;

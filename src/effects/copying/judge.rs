@@ -4,14 +4,19 @@ use super::Copying;
 use super::folder;
 use super::progress::Progress;
 use super::tools::Tool;
-use crate::effects::process::{End, Finished};
+use crate::effects::process::{End, Finished, ssh};
 use crate::model::fault::Fault;
 
 /// What the end of a program means; `Ok` when it came to a good end by its exit code.
 pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: &Progress) -> Result<(), Fault> {
     let name = tool.name;
     let word = name.trim_start_matches("pg_");
-    let lines = progress.said();
+    let mut lines = progress.said();
+    if tool.there.is_some() && lines.is_empty() {
+        // What stands before the program speaks in other words than it.
+        lines = finished.stderr.tail().lines().rev().take(10).map(str::to_owned).collect();
+        lines.reverse();
+    }
     let detailed = |fault: Fault| {
         let lines = copying.world.vault.redact(&lines.join("\n"));
         if lines.is_empty() { fault } else { fault.detailed(lines) }
@@ -43,6 +48,15 @@ pub fn judge(copying: &Copying<'_>, tool: &Tool, finished: &Finished, progress: 
         _ => {}
     }
     let heard = |what: &[&str]| lines.iter().find(|line| what.iter().any(|what| line.contains(what)));
+    if let (Some(host), Some(255)) = (tool.there.as_ref().and_then(|there| there.ssh.as_ref()), code) {
+        let lost = || {
+            Fault::retryable(
+                format!("{word}.connection"),
+                format!("the connection to {host}, where `{name}` ran, was lost"),
+            )
+        };
+        return Err(detailed(ssh::refused(host, None, &lines).unwrap_or_else(lost)));
+    }
     let last = || lines.iter().find(|line| line.contains("error:") || line.contains("FATAL")).or(lines.last());
     let why = last().map(|line| line.trim_start_matches(&format!("{name}: ")).trim_start_matches("error: ").to_owned());
     let message = format!("`{name}` failed: {}", copying.world.vault.redact(&why.unwrap_or_default()));

@@ -8,6 +8,7 @@ mod artefact;
 mod compression;
 mod destination;
 mod dump;
+mod elsewhere;
 mod fill;
 mod folder;
 mod judge;

@@ -37,13 +37,13 @@ pub async fn perform(
     let work = folder::of_attempt(copying.world, ticket);
     folder::make(&work)?;
     let archive = work.join("schema");
-    let dumper = tools::find(copying, "pg_dump", here.major, here.major.max(there.major)).await?;
+    let dumper = tools::dumper(copying, &request.source, here.major, here.major.max(there.major)).await?;
     let mut args: Vec<String> = dump::PLAIN.map(str::to_owned).to_vec();
     args.extend(["--schema-only", "--format=custom", "--verbose"].map(str::to_owned));
-    args.push(format!("--file={}", archive.display()));
     args.extend(here.stamped.iter().map(|schema| format!("--exclude-schema={}", quote::name(schema))));
     let progress = Arc::new(Progress::new(copying.world, "reading the schema of", 0, &work.join("dump.log"))?);
-    let job = Job { tool: &dumper, target: &request.source, args, settings: &[], folder: &work };
+    let job =
+        Job { tool: &dumper, target: &request.source, args, settings: &[], folder: &work, output: Some(&archive) };
     let finished = tools::prepare(copying, job, ticket, ledger).await?.run(&progress).await;
     judge::judge(copying, &dumper, &finished, &progress)?;
     let (lost, _) = losses(&progress.said());

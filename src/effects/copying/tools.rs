@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_postgres::types::Type;
 
-use super::Copying;
 use super::progress::Progress;
+use super::{Copying, elsewhere};
 use crate::effects::postgres::connect::{self, Pin, Session, column};
 use crate::effects::postgres::{application_name, libpq};
 use crate::effects::process::{self, Finished, Launch, Prepared};
@@ -17,7 +17,8 @@ use crate::effects::programs::{self, VERSIONS};
 use crate::effects::{Ledger, Ticket};
 use crate::model::Value;
 use crate::model::fault::Fault;
-use crate::model::target;
+use crate::model::reach::Tools;
+use crate::model::target::{self, Target};
 
 /// How long a program may take for an answer about itself or a file's table of contents.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -26,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 const ENDING: Duration = Duration::from_secs(30);
 
 /// A program that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tool {
     /// Its name.
     pub name: &'static str,
@@ -36,6 +37,8 @@ pub struct Tool {
     pub version: String,
     /// `15`.
     pub major: u32,
+    /// Where it runs, if not here.
+    pub there: Option<Tools>,
 }
 
 /// Finds a program of at least major version `least`: on the path, else the newest that is installed. One of exactly
@@ -69,10 +72,25 @@ pub async fn find(copying: &Copying<'_>, name: &'static str, least: u32, preferr
 
 /// What a program says of itself; nothing if it is none of PostgreSQL's.
 async fn version(copying: &Copying<'_>, name: &'static str, path: PathBuf) -> Option<Tool> {
-    let text = answer(copying, &path, &["--version"]).await.ok()?.ok()?;
+    let run = [path.display().to_string(), "--version".to_owned()];
+    let text = answer(plain_environment(copying), &run).await.ok()?.ok()?;
+    let (version, major) = version_in(&text)?;
+    Some(Tool { name, path, version, major, there: None })
+}
+
+/// The version in what a program says of itself.
+pub fn version_in(text: &str) -> Option<(String, u32)> {
     let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
-    Some(Tool { name, path, version: version.to_owned(), major: digits.parse().ok()? })
+    Some((version.to_owned(), digits.parse().ok()?))
+}
+
+/// The pg_dump for a target: where the target says, else one that is here.
+pub async fn dumper(copying: &Copying<'_>, target: &str, least: u32, preferred: u32) -> Result<Tool, Fault> {
+    match &copying.postgres.target(target).await?.tools {
+        Some(there) => elsewhere::find(copying, there, "pg_dump", least).await,
+        None => find(copying, "pg_dump", least, preferred).await,
+    }
 }
 
 fn search_path(copying: &Copying<'_>) -> String {
@@ -88,19 +106,17 @@ fn plain_environment(copying: &Copying<'_>) -> BTreeMap<String, String> {
 
 /// Asks a program something that contacts no server: what it wrote, or what it complained of.
 pub async fn ask(copying: &Copying<'_>, tool: &Tool, args: &[&str]) -> Result<Result<String, String>, Fault> {
-    answer(copying, &tool.path, args)
+    let words = std::iter::once(tool.path.display().to_string()).chain(args.iter().map(|it| (*it).to_owned()));
+    answer(plain_environment(copying), &words.collect::<Vec<_>>())
         .await
         .map_err(|error| Fault::fatal("tool.start", format!("`{}` could not be run: {error}", tool.path.display())))
 }
 
-async fn answer(copying: &Copying<'_>, program: &Path, args: &[&str]) -> std::io::Result<Result<String, String>> {
+/// Runs a program that is soon done: what it wrote, or what it complained of.
+pub async fn answer(env: BTreeMap<String, String>, run: &[String]) -> std::io::Result<Result<String, String>> {
+    let (program, args) = run.split_first().ok_or_else(|| std::io::Error::other("there is nothing to run"))?;
     let mut command = tokio::process::Command::new(program);
-    command
-        .args(args)
-        .env_clear()
-        .envs(plain_environment(copying))
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true);
+    command.args(args).env_clear().envs(env).stdin(std::process::Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(ANSWER, command.output()).await;
     let output = output.map_err(|_| std::io::Error::other("it did not answer within a minute"))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -119,11 +135,15 @@ pub struct Job<'a> {
     pub settings: &'a [(&'a str, &'a str)],
     /// A folder of ours.
     pub folder: &'a Path,
+    /// Where it writes what it makes: an argument for one that runs here, its standard output for one that runs elsewhere.
+    pub output: Option<&'a Path>,
 }
 
-/// A database's name as `--dbname` takes it, whatever is in it.
-pub fn conninfo(database: &str) -> String {
-    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+/// Connection settings as `--dbname` takes them, whatever is in them.
+pub fn conninfo(parts: &[(&str, String)]) -> String {
+    let part =
+        |(name, value): &(&str, String)| format!("{name}='{}'", value.replace('\\', "\\\\").replace('\'', "\\'"));
+    parts.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// A supervisor that waits to start the program, and what to write down of it.
@@ -141,17 +161,13 @@ pub async fn prepare(
     ledger: &dyn Ledger,
 ) -> Result<Waiting, Fault> {
     let application = application(ticket);
-    let mut env = plain_environment(copying);
     let target = copying.postgres.target(job.target).await?;
-    let config = copying.postgres.config(&target).await?;
-    env.extend(libpq::environment(&target, &config, job.tool.major, job.folder)?);
-    env.insert("PGAPPNAME".to_owned(), application.clone());
-    let options = env.entry("PGOPTIONS".to_owned()).or_default();
-    for (name, value) in job.settings {
-        options.push_str(&format!(" -c {name}={value}"));
-    }
-    let run = std::iter::once(job.tool.path.display().to_string()).chain(job.args).collect();
-    let launch = Launch { run, cwd: "/".into(), env };
+    let launch = match (&job.tool.there, job.output) {
+        (Some(there), Some(output)) => {
+            elsewhere::launch(copying, there, &target, job.tool.name, &job.args, &application, output)?
+        }
+        _ => here(copying, &job, &target, &application).await?,
+    };
     let prepared = Prepared::start(&copying.world.program, launch).await.map_err(|error| {
         let message = format!("the supervisor of `{}` could not be started: {error}", job.tool.name);
         Fault::retryable("tool.start", message)
@@ -163,6 +179,22 @@ pub async fn prepare(
     });
     ledger.started(holds.clone())?;
     Ok(Waiting { prepared, holds })
+}
+
+/// What runs the program on this machine.
+async fn here(copying: &Copying<'_>, job: &Job<'_>, target: &Target, application: &str) -> Result<Launch, Fault> {
+    let mut env = plain_environment(copying);
+    let config = copying.postgres.config(target).await?;
+    env.extend(libpq::environment(target, &config, job.tool.major, job.folder)?);
+    env.insert("PGAPPNAME".to_owned(), application.to_owned());
+    let options = env.entry("PGOPTIONS".to_owned()).or_default();
+    for (name, value) in job.settings {
+        options.push_str(&format!(" -c {name}={value}"));
+    }
+    let output = job.output.map(|path| format!("--file={}", path.display()));
+    let run =
+        std::iter::once(job.tool.path.display().to_string()).chain(job.args.iter().cloned()).chain(output).collect();
+    Ok(Launch { run, cwd: "/".into(), env, ..Launch::default() })
 }
 
 /// What the sessions of an action's programs are called: unique to the run, also beside runs of other projects.

@@ -146,6 +146,7 @@ impl Place {
             history: None,
             replication_url: None,
             tunnel: self.tunnel.clone(),
+            tools: None,
         }
     }
 }

@@ -91,6 +91,7 @@ pub async fn made(api: &Api, base: &Target, name: &str, branch: &str) -> Result<
         url: uri,
         direct_url: None,
         tunnel: None,
+        tools: None,
         replication_url: None,
         protected: false,
         identity: Some(ExpectedIdentity::Branch { branch: place, database: database.to_owned() }),

@@ -108,6 +108,7 @@ impl Postgres {
             name: name.to_owned(),
             url: url::of_database(configured.direct(), database),
             direct_url: None,
+            tools: None,
             replication_url: configured.replication_url.as_ref().map(|url| url::of_database(url, database)),
             identity: identity.map(|it| it.clone().with_database(database)),
             protected: false,
@@ -168,6 +169,7 @@ impl Postgres {
             protected: false,
             tls: Tls { mode: TlsMode::Disable, ca: None },
             tunnel: None,
+            tools: None,
             ..configured.clone()
         })
     }

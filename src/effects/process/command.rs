@@ -168,7 +168,7 @@ fn launch(world: &World, request: &CommandRun, ticket: Option<&Ticket>) -> Resul
     if run.iter().chain(env.values()).any(|text| text.contains('\0')) {
         return Err(Fault::fatal("command.nul", "an argument or a variable contains a NUL character"));
     }
-    Ok(Launch { run, cwd, env })
+    Ok(Launch { run, cwd, env, ..Launch::default() })
 }
 
 fn refuse_secrets(request: &CommandRun) -> Result<(), Fault> {

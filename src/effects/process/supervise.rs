@@ -4,8 +4,10 @@
 //! engine is an [`Order`], a line to it a [`Report`]. Nothing secret is in its arguments or its environment.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ pub enum Order {
 }
 
 /// What is to be run.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Launch {
     /// Program and arguments.
     pub run: Vec<String>,
@@ -37,6 +39,12 @@ pub struct Launch {
     pub cwd: PathBuf,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
+    /// What it reads, and then the end; nothing without it.
+    #[serde(default)]
+    pub input: Option<String>,
+    /// A new file for what it writes, nobody else's to read, instead of our own output.
+    #[serde(default)]
+    pub output: Option<PathBuf>,
 }
 
 /// What the supervisor says.
@@ -87,21 +95,28 @@ fn supervise() -> std::io::Result<()> {
     let Order::Go = next()? else { return Ok(()) };
 
     let (program, args) = launch.run.split_first().ok_or(ErrorKind::InvalidInput)?;
-    let spawned = Command::new(program)
-        .args(args)
-        .current_dir(&launch.cwd)
-        .env_clear()
-        .envs(&launch.env)
-        .stdin(Stdio::null())
-        .process_group(0)
-        .spawn();
-    let child = match spawned {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(&launch.cwd).env_clear().envs(&launch.env).process_group(0);
+    command.stdin(if launch.input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let output = launch.output.as_ref().map(|path| File::options().write(true).create_new(true).mode(0o600).open(path));
+    let spawned = output.transpose().and_then(|output| {
+        if let Some(output) = output {
+            command.stdout(output);
+        }
+        command.spawn()
+    });
+    drop(command);
+    let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
             let missing = error.kind() == ErrorKind::NotFound;
             return report(&mut engine, &Report::Failed { missing, why: error.to_string() });
         }
     };
+    if let (Some(input), Some(mut pipe)) = (launch.input, child.stdin.take()) {
+        // One that does not read to the end says itself what is wrong with it.
+        std::thread::spawn(move || pipe.write_all(input.as_bytes()));
+    }
     let session = u32::try_from(session.as_raw_nonzero().get()).unwrap_or_default();
     std::thread::spawn(move || {
         // An order to end, the end of the socket, garbage: all the same.

@@ -128,7 +128,12 @@ async fn begin(world: &World, tunnel: &Tunnel) -> Result<Open, Fault> {
     };
     let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).map_err(started)?;
     let port = free.port();
-    let launch = Launch { run: arguments(world, tunnel, port), cwd: "/".into(), env: ssh::environment(world) };
+    let launch = Launch {
+        run: arguments(world, tunnel, port),
+        cwd: "/".into(),
+        env: ssh::environment(world),
+        ..Launch::default()
+    };
     let prepared = Prepared::start(&world.program, launch).await.map_err(started)?;
     let said = Said::default();
     let (told, mut ended) = oneshot::channel();

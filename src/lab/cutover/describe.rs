@@ -98,22 +98,21 @@ pub fn describe(place: &Place, book: &Book) -> Option<Cutover> {
     Some(cutover)
 }
 
-/// Both targets, the pooler, the consumer that is moved with it, and what stops and starts the application.
+/// Both targets, the pooler, the consumer that is moved with it, and what the runbook is told of them.
 fn toml(cutover: &Cutover) -> String {
     let text = |value: &str| serde_json::Value::from(value).to_string();
-    let Cutover { pooled_url, source_url, managed_url, pooler, quiesce, resume, .. } = cutover;
+    let Cutover { pooled_url, source_url, managed_url, pooler, .. } = cutover;
     format!(
         "[targets.old]\nurl = {}\ndirect_url = {}\nlabel = \"self-managed\"\n\n[targets.new]\nurl = {}\nlabel = \"managed\"\n\n\
          [pgbouncer]\nadmin_url = {}\n\n\
          [[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {}\nconfig = {}\n\n\
-         [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\nquiesce = {}\nresume = {}\n",
+         [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\npooler = {}\n",
         text(pooled_url),
         text(source_url),
         text(managed_url),
         text(&pooler.admin_url),
         text(&pooler.database),
         text(&pooler.config),
-        serde_json::json!(quiesce),
-        serde_json::json!(resume),
+        text(&pooler.database),
     )
 }

@@ -113,12 +113,12 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "freeze::prove",
-            signature: "freeze::prove(source, #{ as }) -> #{ refused, said }",
+            signature: "freeze::prove(source, #{ through }) -> #{ refused, said }",
             summary: "Tries to write in a session that begins now, and answers whether the server refused it because everything is read-only. Nothing is left behind either way.",
             params: &[
                 SOURCE,
                 param(
-                    "#{as}",
+                    "#{through}",
                     "target of the same database through which it is tried, such as the application's own role",
                 ),
             ],
@@ -256,7 +256,7 @@ fn last(call: &Call<'_>) -> Answer {
 
 fn prove(call: &Call<'_>) -> Answer {
     let source = call.text(0)?;
-    let through = call.options(1, &["as"])?.text("as")?;
+    let through = call.options(1, &["through"])?.text("through")?;
     let request = FreezeProve { source, through };
     let shown = format!("a write on {} that must fail", request.through.as_ref().unwrap_or(&request.source));
     call.give(&call.perform(look(FreezeProve::WORD, &request, &shown, &request.source))?)

@@ -1,0 +1,91 @@
+//! A lab with both sides of a cutover, an application that writes, and a project that moves it.
+
+use serde_json::{Value, json};
+
+use crate::support::{Cutover, Database, Said};
+
+/// The world and its project.
+pub struct Moving {
+    /// Servers, pooler and application.
+    pub world: Cutover,
+}
+
+impl Moving {
+    /// The application's four tables, behind a PgBouncer that is the only thing to be moved.
+    pub fn new() -> Self {
+        let moving = Self { world: Cutover::plain() };
+        let status = moving.world.lab().status();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let there = &status["cutover"];
+        let new = text(&there["managed_url"]);
+        let managed = text(&status["scratch"]["superuser_url"]);
+        let managed = format!(
+            "{}/{}",
+            managed.rsplit_once('/').expect("a url").0,
+            new.rsplit('/').next().expect("a database")
+        );
+        let toml = format!(
+            "[targets.old]\nurl = {old}\n[targets.old-app]\nurl = {old_app}\n[targets.new]\nurl = {new}\n\
+             [targets.new-app]\nurl = {new_app}\n[pgbouncer]\nadmin_url = {admin}\n\
+             [[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {database}\nconfig = {config}\n\
+             [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\napp = \"old-app\"\nnew_app = \"new-app\"\n\
+             pooler = {database}\nwatch = \"1s\"\n\
+             [runbooks.cutover-rollback]\nsource = \"old\"\ntarget = \"new\"\nnew_app = \"new-app\"\npooler = {database}\n\
+             [runbooks.cutover-finalize]\nsource = \"old\"\ntarget = \"new\"\nafter = \"0s\"\napprove = true\n",
+            old = json!(text(&status["source"]["superuser_url"])),
+            old_app = there["source_url"],
+            new = json!(managed),
+            new_app = there["managed_url"],
+            admin = there["pooler"]["admin_url"],
+            database = there["pooler"]["database"],
+            config = there["pooler"]["config"],
+        );
+        std::fs::write(moving.world.lab().path().join("runsheet.toml"), toml).expect("the project");
+        moving
+    }
+
+    /// Runs a cutover whose freeze is approved.
+    pub fn cutover(&self, args: &[&str]) -> Said {
+        self.world.run(&[&["run", "cutover", "approve=true"], args].concat())
+    }
+
+    /// Every acknowledged write is on this side, exactly once, and nothing of it only on the other.
+    #[track_caller]
+    pub fn all_on(&self, side: &str) {
+        let other = if side == "managed" { "source" } else { "managed" };
+        let found = self.world.check(side, Some(other));
+        assert_eq!(found["pass"], true, "{found}");
+    }
+
+    /// Whether the application is served: more of its writes are acknowledged.
+    pub fn served(&self) {
+        self.world.writes(20);
+    }
+
+    /// What a run left on a server: slots, publications, subscriptions, schemas.
+    pub fn left(&self) -> String {
+        let ask = "select string_agg(what, ', ') from (
+            select 'slot ' || slot_name as what from pg_replication_slots
+            union all select 'publication ' || pubname from pg_publication
+            union all select 'subscription ' || subname from pg_subscription
+            union all select 'schema ' || nspname from pg_namespace where nspname like 'runsheet%') as all_of_it";
+        [self.old().sql(ask), self.new_side().sql(ask)].join("")
+    }
+
+    /// The old side, as a superuser.
+    pub fn old(&self) -> Database {
+        self.target("old")
+    }
+
+    /// The new side, as a superuser.
+    pub fn new_side(&self) -> Database {
+        self.target("new")
+    }
+
+    fn target(&self, name: &str) -> Database {
+        let text = std::fs::read_to_string(self.world.lab().path().join("runsheet.toml")).expect("the project");
+        let toml: toml::Value = text.parse().expect("toml");
+        let url = toml["targets"][name]["url"].as_str().expect("a url").to_owned();
+        Database { name: url.rsplit('/').next().unwrap_or_default().to_owned(), url }
+    }
+}
