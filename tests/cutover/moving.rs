@@ -81,7 +81,7 @@ impl Moving {
 
     fn target(&self, name: &str) -> Database {
         let text = std::fs::read_to_string(self.world.lab().path().join("runsheet.toml")).expect("the project");
-        let toml: toml::Value = text.parse().expect("toml");
+        let toml: toml::Value = toml::from_str(&text).expect("toml");
         let url = toml["targets"][name]["url"].as_str().expect("a url").to_owned();
         Database { name: url.rsplit('/').next().unwrap_or_default().to_owned(), url }
     }
