@@ -72,6 +72,8 @@ pub struct Neon {
     pub github_repo: String,
     /// A token for it.
     pub github_token: String,
+    /// Entries of `[[consumers]]` on its Railway and its Hyperdrive, for a runsheet.toml.
+    pub consumers: String,
 }
 
 /// What `[targets.X.recovery]` takes.

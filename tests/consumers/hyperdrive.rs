@@ -38,8 +38,12 @@ fn what_it_cannot_reach_is_refused_in_words_and_nothing_moves() {
     let hyperdrive = account();
     let before = hyperdrive.config();
     let world = World::new(&hyperdrive.toml("edge", "database = \"there_is_none\""));
-    world.lead("new").with_code(1).saying("the database does not exist on new").saying("(2014)");
+    world.lead("new").with_code(1).saying("the database does not exist on new").saying("it says: 2014");
     assert_eq!(hyperdrive.config(), before);
+    // What stood in the way is made good, and the run goes on.
+    world.new.sql("create database there_is_none");
+    world.is_clean(&world.project.run(&["resume"]).with_code(0));
+    world.new.sql("drop database there_is_none with (force)");
 }
 
 #[test]

@@ -4,5 +4,7 @@ mod command;
 mod config;
 mod file;
 mod hyperdrive;
+mod kills;
 mod railway;
+mod urls;
 mod world;

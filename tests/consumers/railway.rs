@@ -72,6 +72,10 @@ fn a_deployment_that_fails_says_so_and_the_old_values_run_on() {
         railway.fates(&json!([fate]));
         world.lead("new").with_code(1).saying(&format!("ended as {fate}: what ran before goes on with the old values"));
         assert_eq!(railway.state()["running"]["web"]["DATABASE_URL"], "postgresql://a@before/x");
+        world.project.run(&["resume"]).with_code(1).saying("mend it, deploy it there");
+        railway.deploy("web");
+        world.is_clean(&world.project.run(&["resume"]).with_code(0));
+        assert_eq!(railway.state()["running"]["web"]["DATABASE_URL"], json!(world.url("new")));
     }
 }
 

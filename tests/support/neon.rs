@@ -104,6 +104,11 @@ impl StandIn {
         answer.json()
     }
 
+    /// A request with a body.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        ask(self.port, "POST", path, headers, body).expect("an answer")
+    }
+
     /// Where it serves.
     pub fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -54,6 +54,17 @@ impl Railway {
         StandIn::shared().told("POST", &self.path("/fates"), fates);
     }
 
+    /// Somebody deploys a service, and it runs.
+    pub fn deploy(&self, service: &str) {
+        let query = "mutation($e:String!,$s:String!){serviceInstanceDeployV2(environmentId:$e,serviceId:$s)}";
+        let body = json!({ "query": query, "variables": { "e": self.made["environment"], "s": service } });
+        let token = format!("Bearer {}", self.made["token"].as_str().expect("a token"));
+        let headers = [("authorization", token.as_str()), ("user-agent", "a person")];
+        StandIn::shared().post("/railway/graphql/v2", &headers, &body).with(200);
+        let newest = || self.state()["deployments"].as_array().and_then(|all| all.last().cloned()).expect("one");
+        super::wait_until("the deployment runs", || newest()["status"] == "SUCCESS");
+    }
+
     /// How often something was asked.
     pub fn asked(&self, what: &str) -> usize {
         self.state()["asked"].as_array().expect("a list").iter().filter(|it| *it == what).count()

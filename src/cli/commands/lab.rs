@@ -51,10 +51,10 @@ enum What {
         /// Start a process that keeps inserting, and writes down each row that the server acknowledged
         #[arg(long)]
         writer: bool,
-        /// Start a stand-in for Neon (and for GitHub's pull requests) on loopback
+        /// Start a stand-in for Neon, GitHub's pull requests, Railway and Hyperdrive on loopback
         ///
         /// Its knobs lie below `/lab` on the same port: `POST /lab/projects` makes another project, `POST
-        /// /lab/projects/P/chaos` has it misbehave. It keeps its projects in memory.
+        /// /lab/projects/P/chaos` has it misbehave. Those of the platforms lie below `/platforms`. It keeps everything in memory.
         #[arg(long)]
         neon: bool,
         /// Keep the source's history: a base backup, taken when the lab is made, and an archive of its WAL
@@ -286,7 +286,10 @@ fn print(out: &Out, lab: &Lab) {
         None => out.talk("writer: none"),
     }
     match &lab.neon {
-        Some(neon) => out.talk(&format!("stand-in for Neon: at work (process {}), {}", neon.pid, neon.api_base)),
+        Some(neon) => {
+            out.talk(&format!("stand-in for Neon: at work (process {}), {}", neon.pid, neon.api_base));
+            out.talk("it plays Railway and Hyperdrive too: `runsheet lab status --json`, below `neon.consumers`");
+        }
         None => out.talk("stand-in for Neon: none"),
     }
     if let Some(cutover) = &lab.cutover {

@@ -169,7 +169,8 @@ async fn by_hand(
     if row["flipped"] == true {
         if let Some(database) = row["pooler"].as_str() {
             let admin = &freezing.world.providers.pgbouncer()?.admin;
-            release::pooler(&Pooler { admin: Place::of(admin), database: database.to_owned() }).await?;
+            let pooler = Pooler { admin: Place::of(admin), database: database.to_owned() };
+            release::pooler(freezing.postgres, &pooler).await?;
             ended.pooler = "its clients go on".to_owned();
         }
         if let Ok(command) = serde_json::from_value(row["resume"].clone()) {

@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::charge::Pooler;
 use super::ground;
 use crate::effects::pgbouncer::console::Console;
+use crate::effects::postgres::Postgres;
 use crate::effects::postgres::quote;
 use crate::effects::{World, process};
 use crate::model::Value;
@@ -49,8 +50,8 @@ pub async fn thaw(client: &Client, schema: &str, token: &str) -> Result<(), toki
 }
 
 /// Lets the pooler's clients go on, on connections made anew.
-pub async fn pooler(pooler: &Pooler) -> Result<(), Fault> {
-    let console = Console::open(&pooler.admin.target()).await?;
+pub async fn pooler(postgres: &Postgres, pooler: &Pooler) -> Result<(), Fault> {
+    let console = Console::open(&postgres.near(&pooler.admin.target()).await?).await?;
     console.reconnect(&pooler.database).await?;
     console.resume(&pooler.database).await.map(drop)
 }

@@ -141,7 +141,7 @@ impl Watch {
         let target = charge.source.target();
         let world = Arc::new(World {
             targets: [(target.name.clone(), target.clone())].into(),
-            providers: Providers::default(),
+            providers: Providers { ssh_config: charge.ssh_config.clone(), ..Providers::default() },
             environment: Environment::new(charge.environment.clone()),
             vault: Arc::new(Vault::default()),
             sink: Arc::new(Silent),
@@ -386,7 +386,7 @@ impl Watch {
         let mut tries = 0;
         loop {
             tries += 1;
-            match timeout(ANSWER, release::pooler(pooler)).await {
+            match timeout(ANSWER, release::pooler(&self.postgres, pooler)).await {
                 Ok(Ok(())) => return "its clients go on".to_owned(),
                 // One that was started anew may not know the database before its first client, and then nobody waits.
                 Ok(Err(fault)) if fault.code == "pgbouncer.database" => return "it knows nobody who waits".to_owned(),

@@ -92,13 +92,18 @@ fn same(body: &Value, compared: &Compared, vault: &Vault) -> Result<bool, Fault>
 
 /// Refuses an answer that reports errors in its body.
 fn refuse_said(request: &HttpSend, answer: &Answer, body: &Value, pointer: &str, vault: &Vault) -> Result<(), Fault> {
-    let said = match body.pointer(pointer) {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(()),
-        Some(Value::Array(items)) if items.is_empty() => return Ok(()),
-        Some(Value::Object(map)) if map.is_empty() => return Ok(()),
-        Some(Value::String(text)) if text.is_empty() => return Ok(()),
-        Some(said) => said,
-    };
+    match messages(body, pointer) {
+        None => Ok(()),
+        Some(said) => {
+            let said = short(&vault.redact(&said));
+            let fault = Fault::fatal("http.answered", format!("{}: {said}", request.line()));
+            Err(fault.detailed(format!("HTTP {}", answer.status)))
+        }
+    }
+}
+
+/// The messages that a body has at a pointer, unless it is absent or empty.
+fn messages(body: &Value, pointer: &str) -> Option<String> {
     let message = |one: &Value| match one.get("message").and_then(Value::as_str) {
         Some(text) => match &one["code"] {
             Value::Number(code) => format!("{code} {text}"),
@@ -106,19 +111,27 @@ fn refuse_said(request: &HttpSend, answer: &Answer, body: &Value, pointer: &str,
         },
         None => one.as_str().map_or_else(|| one.to_string(), str::to_owned),
     };
-    let messages: Vec<String> = match said {
-        Value::Array(items) => items.iter().map(message).collect(),
-        one => vec![message(one)],
-    };
-    let said = short(&vault.redact(&messages.join("; ")));
-    Err(Fault::fatal("http.answered", format!("{}: {said}", request.line()))
-        .detailed(format!("HTTP {}", answer.status)))
+    match body.pointer(pointer)? {
+        Value::Null | Value::Bool(false) => None,
+        Value::Array(items) => {
+            let said: Vec<String> = items.iter().map(message).collect();
+            (!said.is_empty()).then(|| said.join("; "))
+        }
+        Value::Object(map) if map.is_empty() => None,
+        Value::String(text) if text.is_empty() => None,
+        one => Some(message(one)),
+    }
 }
 
 /// The fault of a status that is no success.
 pub fn refused(request: &HttpSend, answer: &Answer, vault: &Vault, class: FaultClass) -> Fault {
     let code = format!("http.{}", answer.status);
-    with_body(Fault::new(class, code, format!("{}: HTTP {}", request.line(), answer.status)), answer, vault)
+    let fault = Fault::new(class, code, format!("{}: HTTP {}", request.line(), answer.status));
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    match request.fail.as_ref().and_then(|pointer| messages(body.as_ref()?, pointer)) {
+        Some(said) => fault.detailed(short(&vault.redact(&said))),
+        None => with_body(fault, answer, vault),
+    }
 }
 
 /// Adds the beginning of the body, without secrets.

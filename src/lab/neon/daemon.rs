@@ -18,6 +18,7 @@ use super::{making, serve};
 use crate::effects::process::Session;
 use crate::lab::book::{Book, write_whole};
 use crate::lab::lock::Lock;
+use crate::lab::platforms::{self, Platforms};
 use crate::lab::{Neon, Place, failed, processes, writer};
 use crate::model::clock::SharedClock;
 use crate::model::fault::Fault;
@@ -49,6 +50,9 @@ pub struct Record {
     pub port: u16,
     /// Its first project, as it was made: id, key, URIs.
     pub project: Value,
+    /// Entries of `[[consumers]]` for the platforms that it plays beside.
+    #[serde(default)]
+    pub consumers: String,
 }
 
 /// Where it runs.
@@ -132,6 +136,7 @@ pub fn described(record: &Record) -> Neon {
         github_api_base: format!("http://127.0.0.1:{}/github", record.port),
         github_repo: format!("{}/{}", REPO.0, REPO.1),
         github_token: TOKEN.to_owned(),
+        consumers: record.consumers.clone(),
     }
 }
 
@@ -174,9 +179,11 @@ async fn serve_until_over(options: &Options, session: Session, book: Option<&Boo
     let project = making::make_project(&plane, wish.unwrap_or_default()).await;
     let project = project.map_err(|refusal| Fault::fatal("lab.neon", refusal.message))?;
     plane.hub.know(REPO.0, REPO.1);
-    write_whole(&options.folder.join(RECORD), &Record { session, port, project })?;
+    let platforms = Arc::new(Platforms::new(Arc::clone(&options.clock)));
+    let consumers = platforms::first(&platforms, port);
+    write_whole(&options.folder.join(RECORD), &Record { session, port, project, consumers })?;
     tokio::select! {
-        served = axum::serve(listener, serve::router(plane)) => served.map_err(|error| cannot(&error)),
+        served = axum::serve(listener, serve::router(plane, platforms)) => served.map_err(|error| cannot(&error)),
         () = over(options, book) => Ok(()),
     }
 }

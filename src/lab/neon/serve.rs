@@ -20,12 +20,13 @@ use super::work::Work;
 use super::{
     branches, changes, databases, endpoints, github, knobs_routes, names, projects, restore, roles, schema, uri,
 };
+use crate::lab::platforms::{self, Platforms};
 
 /// Where the API begins.
 pub const API: &str = "/api/v2";
 
 /// Everything that is served on the one port.
-pub fn router(plane: Arc<Plane>) -> Router {
+pub fn router(plane: Arc<Plane>, platforms: Arc<Platforms>) -> Router {
     let api = Router::new()
         .route("/auth", get(projects::auth))
         .route("/projects", get(projects::list))
@@ -87,9 +88,8 @@ pub fn router(plane: Arc<Plane>) -> Router {
         .route("/repos/{owner}/{repo}/pulls", get(github::pulls))
         .route("/gone", delete(nothing))
         .fallback(github::nothing);
-    let platforms = crate::lab::platforms::router(Arc::clone(&plane.clock));
     let served = Router::new().nest(API, api).nest("/lab", lab).nest("/github", hub);
-    served.fallback(nothing).with_state(plane).merge(platforms)
+    served.fallback(nothing).with_state(plane).merge(platforms::router(platforms))
 }
 
 async fn nothing() -> Refusal {

@@ -40,7 +40,17 @@ pub struct Platforms {
     hyperdrive: Mutex<BTreeMap<String, hyperdrive::Account>>,
 }
 
+/// Where Railway's API is.
+const RAILWAY: &str = "/railway/graphql/v2";
+/// Where Cloudflare's API begins.
+const CLOUDFLARE: &str = "/cloudflare/client/v4";
+
 impl Platforms {
+    /// Both, without projects and accounts.
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, railway: Mutex::default(), hyperdrive: Mutex::default() }
+    }
+
     fn railway(&self) -> MutexGuard<'_, BTreeMap<String, railway::Project>> {
         self.railway.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,12 +67,29 @@ impl Platforms {
     }
 }
 
+/// Makes a project with a service `web` on Railway, and a Hyperdrive config: entries of `[[consumers]]` that lead to them, for a
+/// server on this port of loopback.
+pub fn first(platforms: &Platforms, port: u16) -> String {
+    let project = railway::Project::new(platforms, &json!({ "services": { "web": {} }, "step_ms": 500 }));
+    let origin = json!({ "host": "127.0.0.1", "port": 5432, "database": "app", "user": "app", "password": "none" });
+    let account = hyperdrive::Account::new(platforms, &json!({ "origin": origin }));
+    let (web, edge) = (project.described(), account.described());
+    platforms.railway().insert(project.id.clone(), project);
+    platforms.hyperdrive().insert(account.id.clone(), account);
+    format!(
+        "[[consumers]]\nkind = \"railway\"\nname = \"web\"\napi_base = \"http://127.0.0.1:{port}{RAILWAY}\"\n\
+         token = {}\nproject = {}\nenvironment = {}\nservice = \"web\"\nvariables = [\"DATABASE_URL\"]\n\n\
+         [[consumers]]\nkind = \"hyperdrive\"\nname = \"edge\"\napi_base = \"http://127.0.0.1:{port}{CLOUDFLARE}\"\n\
+         token = {}\naccount = {}\nconfig = {}\n",
+        web["token"], web["project"], web["environment"], edge["token"], edge["account"], edge["config"]
+    )
+}
+
 /// All routes.
-pub fn router(clock: SharedClock) -> Router {
-    let platforms = Arc::new(Platforms { clock, railway: Mutex::default(), hyperdrive: Mutex::default() });
+pub fn router(platforms: Arc<Platforms>) -> Router {
     Router::new()
-        .route("/railway/graphql/v2", post(railway::ask))
-        .nest("/cloudflare/client/v4/accounts/{account}/hyperdrive/configs", hyperdrive::router())
+        .route(RAILWAY, post(railway::ask))
+        .nest(&format!("{CLOUDFLARE}/accounts/{{account}}/hyperdrive/configs"), hyperdrive::router())
         .route("/platforms/railway", post(make_project))
         .route("/platforms/railway/{id}", get(show_project))
         .route("/platforms/railway/{id}/mishaps", post(project_mishaps))
