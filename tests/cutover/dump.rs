@@ -6,8 +6,12 @@ use super::moving::Moving;
 fn commands(moving: &Moving) -> [String; 2] {
     let status = moving.world.status();
     let words = |what: &str| {
-        let words: Vec<String> =
-            status[what].as_array().expect("words").iter().map(|word| word.as_str().expect("a word").to_owned()).collect();
+        let words: Vec<String> = status[what]
+            .as_array()
+            .expect("words")
+            .iter()
+            .map(|word| word.as_str().expect("a word").to_owned())
+            .collect();
         words.join(",")
     };
     [format!("quiesce={}", words("quiesce")), format!("resume={}", words("resume"))]

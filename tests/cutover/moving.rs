@@ -19,11 +19,8 @@ impl Moving {
         let there = &status["cutover"];
         let new = text(&there["managed_url"]);
         let managed = text(&status["scratch"]["superuser_url"]);
-        let managed = format!(
-            "{}/{}",
-            managed.rsplit_once('/').expect("a url").0,
-            new.rsplit('/').next().expect("a database")
-        );
+        let managed =
+            format!("{}/{}", managed.rsplit_once('/').expect("a url").0, new.rsplit('/').next().expect("a database"));
         let toml = format!(
             "[targets.old]\nurl = {old}\n[targets.old-app]\nurl = {old_app}\n[targets.new]\nurl = {new}\n\
              [targets.new-app]\nurl = {new_app}\n[pgbouncer]\nadmin_url = {admin}\n\
