@@ -5,6 +5,7 @@
 
 pub mod copying;
 mod env_file;
+mod far_file;
 pub mod files;
 pub mod freeze;
 mod github;

@@ -1,7 +1,9 @@
 //! Reaching both sides of a move: a run's schema in them, a target that the run fills, ways to servers that are elsewhere.
 
 mod control;
+mod env;
 mod filled;
+mod pooler;
 mod tools;
 mod tunnel;
 

@@ -73,15 +73,19 @@ pub struct PgbouncerTable {
     pub ca_cert: Option<String>,
     /// `verify`, `require`, `no-verify`, `allow` or `disable`.
     pub ssl_mode: Option<String>,
+    /// `ssh://user@host/host:port`.
+    pub tunnel: Option<String>,
 }
 
 impl PgbouncerTable {
-    /// This table with what `over` says instead.
+    /// This table with what `over` says instead. The way to a console belongs to it.
     pub fn overridden(self, over: Self) -> Self {
+        let way = self.tunnel.filter(|_| over.admin_url.is_none());
         Self {
             admin_url: over.admin_url.or(self.admin_url),
             ca_cert: over.ca_cert.or(self.ca_cert),
             ssl_mode: over.ssl_mode.or(self.ssl_mode),
+            tunnel: over.tunnel.or(way),
         }
     }
 }
@@ -193,8 +197,8 @@ fn pgbouncer(table: PgbouncerTable, variables: &Variables, project: &Path) -> Re
             "its database is called `pgbouncer`: postgresql://ADMIN:PASSWORD@HOST:6432/pgbouncer, ADMIN standing in `admin_users`",
         ));
     }
-    let written =
-        TargetTable { url: Some(url), ca_cert: table.ca_cert, ssl_mode: table.ssl_mode, ..TargetTable::default() };
+    let PgbouncerTable { ca_cert, ssl_mode, tunnel, .. } = table;
+    let written = TargetTable { url: Some(url), ca_cert, ssl_mode, tunnel, ..TargetTable::default() };
     // Under the rules of every other connection, so that its password travels no less safely than theirs.
     Ok(PgbouncerAccess { admin: target::resolve("pgbouncer", written, variables, project)?.target })
 }

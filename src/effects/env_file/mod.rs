@@ -52,7 +52,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
             ledger.intent(Value::Null)?;
             // Done again after a kill, it must not take what it wrote itself for what was there before.
             if there == text {
-                place.tighten()?;
+                place.tighten().await?;
             } else {
                 place.write(&text, request.previous).await?;
             }
@@ -105,7 +105,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
 }
 
 /// What is there, and what it becomes.
-async fn edited(world: &World, place: &Place, request: &FilesVariables) -> Result<(String, String), Fault> {
+async fn edited(world: &World, place: &Place<'_>, request: &FilesVariables) -> Result<(String, String), Fault> {
     let there = place.read().await?;
     let mut values = BTreeMap::new();
     for (name, value) in &request.variables {

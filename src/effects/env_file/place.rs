@@ -1,30 +1,29 @@
 //! Where an env file of others lies, and how it is read and replaced there.
 //!
-//! This host so far. A file on another host is one more [`Place`]: [`Place::of`] chooses it, `read` and `write` are all that
-//! it must know.
+//! Whoever edits it need not know on which host that is.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::{beside, broken};
+use crate::effects::far_file::FarFile;
 use crate::effects::{World, files};
 use crate::model::fault::Fault;
 
 /// A file that is edited.
-pub enum Place {
+pub enum Place<'a> {
     /// On this host.
     Here(PathBuf),
+    /// On another one.
+    There(FarFile<'a>),
 }
 
-impl Place {
+impl<'a> Place<'a> {
     /// The place of a path. A link is followed: what it leads to is the file.
-    pub fn of(world: &World, path: &str, ssh: Option<&str>) -> Result<Self, Fault> {
+    pub fn of(world: &'a World, path: &str, ssh: Option<&str>) -> Result<Self, Fault> {
         if let Some(host) = ssh {
-            return Err(Fault::fatal(
-                "files.elsewhere",
-                format!("{path} on {host}: only files of this host are edited"),
-            ));
+            return FarFile::new(world, host, path).map(Self::There);
         }
         let path = world.project.join(path);
         match path.canonicalize() {
@@ -38,18 +37,22 @@ impl Place {
     }
 
     /// The bytes that are there, as text.
-    #[expect(clippy::unused_async, reason = "a file elsewhere is waited for")]
     pub async fn read(&self) -> Result<String, Fault> {
-        let Self::Here(path) = self;
+        let path = match self {
+            Self::Here(path) => path,
+            Self::There(file) => return file.read().await,
+        };
         let bytes = std::fs::read(path).map_err(|error| broken(path, &error))?;
         String::from_utf8(bytes).map_err(|_| Fault::fatal("files.syntax", format!("{} is no UTF-8", path.display())))
     }
 
     /// Replaces the file whole or not at all, for its owner only; what was there is kept as `PATH.previous` if
     /// that is wanted.
-    #[expect(clippy::unused_async, reason = "a file elsewhere is waited for")]
     pub async fn write(&self, text: &str, previous: bool) -> Result<(), Fault> {
-        let Self::Here(path) = self;
+        let path = match self {
+            Self::Here(path) => path,
+            Self::There(file) => return file.replace(text, previous, true).await,
+        };
         let cannot = |error: &io::Error| broken(path, error);
         let owner = std::fs::metadata(path).map_err(|error| cannot(&error))?;
         if previous {
@@ -61,8 +64,11 @@ impl Place {
     }
 
     /// Takes away from everybody else what they may do with the file. It may lie open although nothing in it changes.
-    pub fn tighten(&self) -> Result<(), Fault> {
-        let Self::Here(path) = self;
+    pub async fn tighten(&self) -> Result<(), Fault> {
+        let path = match self {
+            Self::Here(path) => path,
+            Self::There(file) => return file.tighten().await,
+        };
         let mode = std::fs::metadata(path).map_err(|error| broken(path, &error))?.permissions().mode();
         if mode & 0o077 != 0 {
             let owners = std::fs::Permissions::from_mode(0o600);

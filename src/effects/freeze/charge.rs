@@ -82,6 +82,8 @@ pub struct Charge {
     pub resume: Option<CommandRun>,
     /// Variables that a command inherits.
     pub environment: BTreeMap<String, String>,
+    /// What ssh is given instead of the user's own configuration.
+    pub ssh_config: Option<PathBuf>,
     /// The project's folder.
     pub project: PathBuf,
     /// The state folder.

@@ -165,11 +165,13 @@ async fn by_hand(
     if ended.state != "lifted" {
         return Ok(ended);
     }
-    release::thaw(&session.client, schema, token).await.map_err(broken)?;
+    let until = release::thawed_until(&session.client, &row).await.map_err(broken)?;
+    release::thaw(&session.client, schema, token, &until).await.map_err(broken)?;
     if row["flipped"] == true {
         if let Some(database) = row["pooler"].as_str() {
             let admin = &freezing.world.providers.pgbouncer()?.admin;
-            release::pooler(&Pooler { admin: Place::of(admin), database: database.to_owned() }).await?;
+            let pooler = Pooler { admin: Place::of(admin), database: database.to_owned() };
+            release::pooler(freezing.postgres, &pooler).await?;
             ended.pooler = "its clients go on".to_owned();
         }
         if let Ok(command) = serde_json::from_value(row["resume"].clone()) {
@@ -205,7 +207,10 @@ pub async fn open(
     let broken = |error: tokio_postgres::Error| ground::harmless(&error, &what);
     let asked = format!("freeze_open({})", quote::literal(&token));
     let opened = ground::call(&session.client, &schema, &asked).await.map_err(broken)?.unwrap_or_default();
-    release::thaw(&session.client, &schema, &token).await.map_err(broken)?;
+    if opened["flipped"] == true {
+        let until = release::thawed_until(&session.client, &opened).await.map_err(broken)?;
+        release::thaw(&session.client, &schema, &token, &until).await.map_err(broken)?;
+    }
     book::change(&freezing.world.state, &token, |page| "opened".clone_into(&mut page.state));
     freezing.postgres.close_idle(&request.source);
     Ok(Done { value: json!({ "opened": opened["flipped"] }), rows: None })

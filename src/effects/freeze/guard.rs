@@ -153,7 +153,7 @@ pub async fn perform(
         None => None,
         Some(database) => {
             let admin = &world.providers.pgbouncer()?.admin;
-            pause::refuse_sessions(&Console::open(admin).await?, database).await?;
+            pause::refuse_sessions(&Console::open(&freezing.postgres.near(admin).await?).await?, database).await?;
             Some(Pooler { admin: Place::of(admin), database: database.clone() })
         }
     };
@@ -191,6 +191,7 @@ pub async fn perform(
         pooler,
         resume,
         environment: process::inherited(world),
+        ssh_config: world.providers.ssh_config.clone(),
         project: world.project.clone(),
         state: world.state.clone(),
         program: world.program.clone(),

@@ -141,7 +141,7 @@ impl Watch {
         let target = charge.source.target();
         let world = Arc::new(World {
             targets: [(target.name.clone(), target.clone())].into(),
-            providers: Providers::default(),
+            providers: Providers { ssh_config: charge.ssh_config.clone(), ..Providers::default() },
             environment: Environment::new(charge.environment.clone()),
             vault: Arc::new(Vault::default()),
             sink: Arc::new(Silent),
@@ -171,10 +171,10 @@ impl Watch {
             && matches!(ground::text(&row, "state"), "guarded" | "armed")
         {
             let left = ground::text(&row, "token");
-            release::database(&session.client, schema, left, "guard", "the run began to freeze anew")
-                .await
-                .map_err(broken)?;
-            release::thaw(&session.client, schema, left).await.map_err(broken)?;
+            let why = "the run began to freeze anew";
+            let row = release::database(&session.client, schema, left, "guard", why).await.map_err(broken)?;
+            let until = release::thawed_until(&session.client, &row).await.map_err(broken)?;
+            release::thaw(&session.client, schema, left, &until).await.map_err(broken)?;
         }
         let quoted = |text: &str| quote::literal(text);
         let row =
@@ -316,7 +316,13 @@ impl Watch {
         if ended.state != "lifted" || ended.by == "guard" {
             return ended;
         }
-        let (pooler, command, ()) = tokio::join!(self.release_pooler(), self.start_application(), self.thaw());
+        let until = match &self.session {
+            Some(session) => timeout(ANSWER, release::thawed_until(&session.client, &row)).await,
+            None => Ok(Ok(String::new())),
+        };
+        let until = until.ok().and_then(Result::ok).unwrap_or_else(|| ended.at.clone());
+        let thawing = self.thaw(&until);
+        let (pooler, command, ()) = tokio::join!(self.release_pooler(), self.start_application(), thawing);
         (ended.pooler, ended.command) = (pooler, command);
         self.page.ended = Some(ended.clone());
         self.write();
@@ -373,9 +379,9 @@ impl Watch {
         Err(ground::harmless(&error, "releasing writes"))
     }
 
-    async fn thaw(&self) {
+    async fn thaw(&self, until: &str) {
         if let Some(session) = &self.session {
-            let thawing = release::thaw(&session.client, &self.charge.schema, &self.charge.token);
+            let thawing = release::thaw(&session.client, &self.charge.schema, &self.charge.token, until);
             let _ = timeout(ANSWER, thawing).await;
         }
     }
@@ -386,7 +392,7 @@ impl Watch {
         let mut tries = 0;
         loop {
             tries += 1;
-            match timeout(ANSWER, release::pooler(pooler)).await {
+            match timeout(ANSWER, release::pooler(&self.postgres, pooler)).await {
                 Ok(Ok(())) => return "its clients go on".to_owned(),
                 // One that was started anew may not know the database before its first client, and then nobody waits.
                 Ok(Err(fault)) if fault.code == "pgbouncer.database" => return "it knows nobody who waits".to_owned(),

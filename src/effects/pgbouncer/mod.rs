@@ -69,7 +69,7 @@ const NUMBERS: [&str; 30] = [
 
 /// Performs one of [`WORDS`].
 pub async fn perform(postgres: &Postgres, action: &Action, ledger: &dyn Ledger) -> Result<Done, Fault> {
-    let admin = &postgres.world().providers.pgbouncer()?.admin;
+    let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
     let value = match action.word.as_str() {
         PgbouncerShow::WORD => shown(&Console::open(admin).await?, &PgbouncerShow::of(action)?).await?,
         PgbouncerPause::WORD => {
@@ -106,7 +106,7 @@ pub async fn perform(postgres: &Postgres, action: &Action, ledger: &dyn Ledger) 
 pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, Fault> {
     let by_hand = by_hand(action).unwrap_or_default();
     let rendered = Previewed { level: Level::Rendered, value: None, by_hand, notes: Vec::new() };
-    let admin = &postgres.world().providers.pgbouncer()?.admin;
+    let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
     if unknown::first_in(&action.request).is_some() {
         return Ok(rendered);
     }

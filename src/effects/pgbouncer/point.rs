@@ -12,6 +12,7 @@ use tokio_postgres::config::Host;
 
 use super::console::{Console, cell};
 use super::ini::{self, Server};
+use crate::effects::far_file::FarFile;
 use crate::effects::postgres::{Postgres, url};
 use crate::effects::{Done, Ledger};
 use crate::model::Value;
@@ -24,20 +25,20 @@ const SHOWN: Duration = Duration::from_secs(5);
 
 /// Rewrites the line, has the pooler read it and proves by its own words where the database leads now.
 pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn Ledger) -> Result<Done, Fault> {
-    let admin = &postgres.world().providers.pgbouncer()?.admin;
-    let path = place(postgres, request)?;
+    let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
+    let file = Ini::of(postgres, request)?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
     let user = config.get_user().unwrap_or_default();
     let server = Server { host: &host, port, dbname: &dbname, user, password: password.as_deref() };
-    let text = std::fs::read_to_string(&path).map_err(|error| broken(&path, "read", &error))?;
+    let text = file.read().await?;
     let new = ini::pointed(&text, &request.database, &server)?;
     let console = Console::open(admin).await?;
     ledger.intent(Value::Null)?;
     let changed = new != text;
     if changed {
-        replace(&path, &text, &new)?;
+        file.replace(&text, &new).await?;
     }
     console.run("RELOAD").await?;
     let begun = Instant::now();
@@ -55,7 +56,7 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
                 now.1,
                 now.2,
                 console.place(),
-                path.display()
+                file
             );
             return Err(Fault::fatal("pgbouncer.not-read", message).hinted(
                 "is that the file this PgBouncer reads? its log says why a RELOAD was refused; the file before is kept as PATH.previous",
@@ -70,12 +71,12 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
 
 /// Says what would be refused, and where the database leads now.
 pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Vec<String>, Fault> {
-    let admin = &postgres.world().providers.pgbouncer()?.admin;
-    let path = place(postgres, request)?;
+    let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
+    let file = Ini::of(postgres, request)?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let server = Server { host: &host, port, dbname: &dbname, user: "", password: None };
-    let text = std::fs::read_to_string(&path).map_err(|error| broken(&path, "read", &error))?;
+    let text = file.read().await?;
     ini::pointed(&text, &request.database, &server)?;
     let console = Console::open(admin).await?;
     let shown = console.database(&request.database).await?;
@@ -88,16 +89,44 @@ pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Ve
     )])
 }
 
-/// The file itself, behind whatever link leads to it.
-fn place(postgres: &Postgres, request: &PgbouncerPoint) -> Result<PathBuf, Fault> {
-    if let Some(host) = &request.ssh {
-        return Err(Fault::fatal("pgbouncer.ssh", format!("the configuration on {host} cannot be edited from here"))
-            .hinted(
-                "run this on the pooler's host, or edit the file there by command::run and use pgbouncer::reload()",
-            ));
+/// The pooler's configuration, here or on its host.
+enum Ini<'a> {
+    /// The file itself, behind whatever link leads to it.
+    Here(PathBuf),
+    There(FarFile<'a>),
+}
+
+impl<'a> Ini<'a> {
+    fn of(postgres: &'a Postgres, request: &PgbouncerPoint) -> Result<Self, Fault> {
+        if let Some(host) = &request.ssh {
+            return FarFile::new(postgres.world(), host, &request.config).map(Self::There);
+        }
+        let path = postgres.world().project.join(&request.config);
+        path.canonicalize().map(Self::Here).map_err(|error| broken(&path, "found", &error))
     }
-    let path = postgres.world().project.join(&request.config);
-    path.canonicalize().map_err(|error| broken(&path, "found", &error))
+
+    async fn read(&self) -> Result<String, Fault> {
+        match self {
+            Self::Here(path) => std::fs::read_to_string(path).map_err(|error| broken(path, "read", &error)),
+            Self::There(file) => file.read().await,
+        }
+    }
+
+    async fn replace(&self, old: &str, new: &str) -> Result<(), Fault> {
+        match self {
+            Self::Here(path) => replace(path, old, new),
+            Self::There(file) => file.replace(new, true, false).await,
+        }
+    }
+}
+
+impl std::fmt::Display for Ini<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Here(path) => write!(f, "{}", path.display()),
+            Self::There(file) => write!(f, "{file}"),
+        }
+    }
 }
 
 /// How the pooler reaches a target, which is as another server does.

@@ -129,6 +129,14 @@ impl Postgres {
         Ok(url::through(target, &config, tunnel, port))
     }
 
+    /// A target that is connected to without a session of ours: as it is, or at the near end of its tunnel.
+    pub(in crate::effects) async fn near(&self, target: &Target) -> Result<Target, Fault> {
+        let Some(tunnel) = &target.tunnel else { return Ok(target.clone()) };
+        let port = self.tunnels.port(&self.world, tunnel).await?;
+        let url = url::near(&url::config(target)?, tunnel, port);
+        Ok(Target { url, direct_url: None, tunnel: None, ..target.clone() })
+    }
+
     /// Why a connection to a target came to nothing, where its tunnel says it better than the connection can.
     pub(in crate::effects) async fn why(&self, target: &Target, fault: Fault) -> Fault {
         match &target.tunnel {

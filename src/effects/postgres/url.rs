@@ -71,17 +71,30 @@ pub fn with_parameters(url: &str, wanted: &BTreeMap<String, Option<String>>) -> 
 
 /// A URL with the same role, password, database and options for a server of ours on loopback.
 pub fn on_loopback(config: &Config, port: u16) -> String {
+    written(config, "127.0.0.1", port, "")
+}
+
+/// The same for the near end of a tunnel. The name is still the server's, for TLS.
+pub fn near(config: &Config, tunnel: &Tunnel, port: u16) -> String {
+    let name = match config.get_hosts().first() {
+        Some(Host::Tcp(name)) => name.as_str(),
+        _ => tunnel.host.as_str(),
+    };
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    written(config, &name, port, "hostaddr=127.0.0.1")
+}
+
+/// A URL with the role, password, database and options of these settings.
+fn written(config: &Config, host: &str, port: u16, parameter: &str) -> String {
     let written = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let user = config.get_user().unwrap_or_default();
     let password = config.get_password().map(|it| format!(":{}", written(&String::from_utf8_lossy(it))));
     let database = written(config.get_dbname().unwrap_or(user));
-    let options = config.get_options().map(|options| format!("?options={}", written(options)));
-    format!(
-        "postgresql://{}{}@127.0.0.1:{port}/{database}{}",
-        written(user),
-        password.unwrap_or_default(),
-        options.unwrap_or_default()
-    )
+    let options = config.get_options().map(|options| format!("options={}", written(options)));
+    let query =
+        options.into_iter().chain([parameter.to_owned()]).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("postgresql://{}{}@{host}:{port}/{database}{mark}{query}", written(user), password.unwrap_or_default())
 }
 
 /// The connection settings of a target's direct URL.

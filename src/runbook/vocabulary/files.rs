@@ -36,9 +36,12 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "files::variables",
             signature: "files::variables(path, #{ NAME: text or secret, … }, #{ ssh, previous }) -> #{ path, names, fingerprints, previous }",
-            summary: "Sets variables inside an env file that is there, whoever wrote it: its other lines stay as they are, byte for byte. Quoted as files::env does, replaced whole or not at all, kept with its owner and made readable by nobody else. What was there is kept as PATH.previous. Done again, it comes to the same.",
+            summary: "Sets variables inside an env file that is there, whoever wrote it: its other lines stay as they are, byte for byte. Quoted as files::env does, replaced whole or not at all, kept with its owner and made readable by nobody else. What was there is kept as PATH.previous. With `ssh` its contents travel over standard input and output alone, and what was written is read back. Done again, it comes to the same.",
             params: &[
-                param("path", "the file, relative to the project; a link is followed"),
+                param(
+                    "path",
+                    "the file, relative to the project, or with `ssh` to the home of whoever logs in; a link is followed",
+                ),
                 param("variables", "map of names and values"),
                 param("#{ssh}", "host that it lies on: user@host or ssh://user@host:port"),
                 param("#{previous}", "false where what was there is not to be kept"),
@@ -48,6 +51,9 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("files.syntax", "the file cannot be read as an env file; nothing was written"),
                 ("files.quote", "a value that readers of env files understand differently however it is quoted"),
                 ("files.write", "the file cannot be written"),
+                ("ssh.host-key", "the host's key is not known, or another one than before"),
+                ("ssh.key", "the host takes none of the keys"),
+                ("ssh.unreachable", "the host cannot be reached"),
             ],
             example: "files::variables(\"/srv/app/.env\", #{ DATABASE_URL: pg::url(params.target) });",
         },
