@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use runsheet::effects::{Done, Effects};
 use runsheet::model::action::{Action, Recovery, Resource};
@@ -38,13 +38,13 @@ pub struct Client(Child);
 
 impl Client {
     pub fn begin(database: &Database, sql: &str) -> Self {
-        let mut psql = database.psql("");
-        let url = database.url.clone();
-        psql = {
-            let mut plain = std::process::Command::new(psql.get_program());
-            plain.args(["-XAtq", &url]).env("PGAPPNAME", "stubborn");
-            plain
-        };
+        Self::named(database, "stubborn", sql)
+    }
+
+    /// The same under a name of its own.
+    pub fn named(database: &Database, name: &str, sql: &str) -> Self {
+        let mut psql = Command::new(database.psql("").get_program());
+        psql.args(["-XAtq", &database.url]).env("PGAPPNAME", name);
         let mut child =
             psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("psql starts");
         child.stdin.as_mut().expect("a pipe").write_all(format!("{sql}\n").as_bytes()).expect("it listens");

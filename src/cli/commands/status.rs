@@ -9,8 +9,10 @@ use super::super::session::Project;
 use super::super::show;
 use super::approve::{Asked, asked};
 use super::runs::{HEADER, line, live_state, row};
+use crate::effects::freeze::book::{self, Page};
 use crate::effects::local::SystemClock;
 use crate::journal::entry::RunState;
+use crate::model::Value;
 use crate::model::clock::Clock;
 use crate::model::param::ParamKind;
 use crate::model::verdict::Verdict;
@@ -62,6 +64,15 @@ impl Args {
                 _ => format!("runsheet resume {}", summary.run),
             });
         }
+        let pages: Vec<(bool, Page)> = book::pages(&project.config.state)
+            .into_iter()
+            .map(|(name, page)| (book::watched(&project.config.state, &name), page))
+            .collect();
+        let of_unfinished = |page: &Page| unfinished.iter().any(|row| row["run"] == page.run.as_str());
+        let frozen: Vec<String> = pages
+            .iter()
+            .filter_map(|(watched, page)| show::frozen::line(page, *watched, now, of_unfinished(page)))
+            .collect();
         let mut names: Vec<&str> = runs.iter().map(|run| run.started.runbook.as_str()).collect();
         names.extend(self.runbook.as_deref());
         names.sort_unstable();
@@ -86,8 +97,16 @@ impl Args {
             }));
         }
         if out.json {
-            // Nothing in this version can freeze writes; the field is here so that readers can rely on it.
-            out.json(&json!({ "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next.as_deref().map(|next| out.carried(next)) }));
+            let pages: Vec<Value> = pages
+                .iter()
+                .map(|(watched, page)| {
+                    let mut shown = serde_json::to_value(page).unwrap_or_default();
+                    shown["frozen"] = page.frozen().into();
+                    shown["watched"] = (*watched).into();
+                    shown
+                })
+                .collect();
+            out.json(&json!({ "frozen": pages, "unfinished": unfinished, "runbooks": books, "stale": stale, "next": next.as_deref().map(|next| out.carried(next)) }));
         } else if !self.quiet || idle > 0 {
             if unfinished.is_empty() {
                 out.data("no unfinished runs");
@@ -96,6 +115,9 @@ impl Args {
             }
             for row in &unfinished {
                 out.data(&line(row));
+            }
+            for line in &frozen {
+                out.data(line);
             }
             for book in &books {
                 let text = |name: &str| book[name].as_str().unwrap_or("never").to_owned();

@@ -1,6 +1,7 @@
 //! How runs, endings and plans look at a terminal.
 
 mod ending;
+pub mod frozen;
 mod plan;
 mod terminal;
 

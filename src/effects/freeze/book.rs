@@ -85,6 +85,12 @@ pub fn change(state: &Path, token: &str, change: impl FnOnce(&mut Page)) {
     }
 }
 
+/// Whether the watchdog of a page is at work: its lock goes when it does.
+pub fn watched(state: &Path, name: &str) -> bool {
+    let Ok(file) = File::open(folder(state).join(format!("{name}.lock"))) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+}
+
 /// Takes the lock of a database, which goes with the process; an earlier watchdog is given `patience` to come to its end.
 pub async fn lock(state: &Path, name: &str, patience: Duration) -> std::io::Result<Option<File>> {
     let folder = folder(state);

@@ -165,7 +165,8 @@ async fn by_hand(
     if ended.state != "lifted" {
         return Ok(ended);
     }
-    release::thaw(&session.client, schema, token).await.map_err(broken)?;
+    let until = release::thawed_until(&session.client, &row).await.map_err(broken)?;
+    release::thaw(&session.client, schema, token, &until).await.map_err(broken)?;
     if row["flipped"] == true {
         if let Some(database) = row["pooler"].as_str() {
             let admin = &freezing.world.providers.pgbouncer()?.admin;
@@ -206,7 +207,10 @@ pub async fn open(
     let broken = |error: tokio_postgres::Error| ground::harmless(&error, &what);
     let asked = format!("freeze_open({})", quote::literal(&token));
     let opened = ground::call(&session.client, &schema, &asked).await.map_err(broken)?.unwrap_or_default();
-    release::thaw(&session.client, &schema, &token).await.map_err(broken)?;
+    if opened["flipped"] == true {
+        let until = release::thawed_until(&session.client, &opened).await.map_err(broken)?;
+        release::thaw(&session.client, &schema, &token, &until).await.map_err(broken)?;
+    }
     book::change(&freezing.world.state, &token, |page| "opened".clone_into(&mut page.state));
     freezing.postgres.close_idle(&request.source);
     Ok(Done { value: json!({ "opened": opened["flipped"] }), rows: None })

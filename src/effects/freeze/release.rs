@@ -36,10 +36,23 @@ pub async fn database(
     Ok(ground::call(client, schema, &format!("freeze_lift({said})")).await?.unwrap_or_default())
 }
 
+/// The moment until which whoever came in may have been given the read-only setting. It is asked for before anybody is
+/// let go on: who comes in afterwards must not be cut off, or a pooler takes the server for broken and waits long.
+pub async fn thawed_until(client: &Client, row: &Value) -> Result<String, tokio_postgres::Error> {
+    if row["flipped"] != true {
+        // Somebody else released it, and ends those of the last moments.
+        return Ok(ground::text(row, "ended_at").to_owned());
+    }
+    let now = ground::single(client, "SET TimeZone = 'UTC'; SELECT to_jsonb(clock_timestamp())").await?;
+    Ok(now.unwrap_or_default().as_str().unwrap_or_default().to_owned())
+}
+
 /// Ends sessions that came in while everything was frozen.
-pub async fn thaw(client: &Client, schema: &str, token: &str) -> Result<(), tokio_postgres::Error> {
-    let now = ground::single(client, "SELECT to_jsonb(clock_timestamp())").await?.unwrap_or_default();
-    let until = quote::literal(now.as_str().unwrap_or_default());
+pub async fn thaw(client: &Client, schema: &str, token: &str, until: &str) -> Result<(), tokio_postgres::Error> {
+    if until.is_empty() {
+        return Ok(());
+    }
+    let until = quote::literal(until);
     for pass in 0..PASSES {
         if pass > 0 {
             tokio::time::sleep(BETWEEN).await;

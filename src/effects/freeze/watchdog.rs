@@ -171,10 +171,10 @@ impl Watch {
             && matches!(ground::text(&row, "state"), "guarded" | "armed")
         {
             let left = ground::text(&row, "token");
-            release::database(&session.client, schema, left, "guard", "the run began to freeze anew")
-                .await
-                .map_err(broken)?;
-            release::thaw(&session.client, schema, left).await.map_err(broken)?;
+            let why = "the run began to freeze anew";
+            let row = release::database(&session.client, schema, left, "guard", why).await.map_err(broken)?;
+            let until = release::thawed_until(&session.client, &row).await.map_err(broken)?;
+            release::thaw(&session.client, schema, left, &until).await.map_err(broken)?;
         }
         let quoted = |text: &str| quote::literal(text);
         let row =
@@ -316,7 +316,13 @@ impl Watch {
         if ended.state != "lifted" || ended.by == "guard" {
             return ended;
         }
-        let (pooler, command, ()) = tokio::join!(self.release_pooler(), self.start_application(), self.thaw());
+        let until = match &self.session {
+            Some(session) => timeout(ANSWER, release::thawed_until(&session.client, &row)).await,
+            None => Ok(Ok(String::new())),
+        };
+        let until = until.ok().and_then(Result::ok).unwrap_or_else(|| ended.at.clone());
+        let thawing = self.thaw(&until);
+        let (pooler, command, ()) = tokio::join!(self.release_pooler(), self.start_application(), thawing);
         (ended.pooler, ended.command) = (pooler, command);
         self.page.ended = Some(ended.clone());
         self.write();
@@ -373,9 +379,9 @@ impl Watch {
         Err(ground::harmless(&error, "releasing writes"))
     }
 
-    async fn thaw(&self) {
+    async fn thaw(&self, until: &str) {
         if let Some(session) = &self.session {
-            let thawing = release::thaw(&session.client, &self.charge.schema, &self.charge.token);
+            let thawing = release::thaw(&session.client, &self.charge.schema, &self.charge.token, until);
             let _ = timeout(ANSWER, thawing).await;
         }
     }
