@@ -90,10 +90,10 @@ fn a_variable_in_a_parameter_is_refused_since_parameters_are_journaled() {
 
 #[test]
 fn passwords_are_handed_over_as_written_and_as_meant() {
-    let toml = "[targets.t]\nurl = 'postgres://u:p%40ss%2Fword@localhost/a?password=sec%20ond'\ndirect_url = '${D}'\n";
+    let toml = "[targets.t]\nurl = 'postgres://u:p%40ss%2Fword@localhost/a?password=sec%20ond'\ndirect_url = '${D}'\nreplication_url = 'postgres://u:fourth@localhost/a'\n";
     let config = Project::new(toml).var("D", "postgres://u:third-one@localhost/a").loaded();
     let passwords: Vec<_> = config.passwords().map(|(name, value)| format!("{name}={value}")).collect();
-    for wanted in ["p%40ss%2Fword", "p@ss/word", "sec%20ond", "sec ond", "third-one"] {
+    for wanted in ["p%40ss%2Fword", "p@ss/word", "sec%20ond", "sec ond", "third-one", "fourth"] {
         assert!(passwords.contains(&format!("password of t={wanted}")), "{passwords:?}");
     }
 }

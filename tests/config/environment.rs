@@ -10,6 +10,7 @@ const TWO: &str = r#"
 [targets.prod]
 url = "${DATABASE_URL}"
 direct_url = "postgres://u:direct-pw@prod.example/app"
+replication_url = "postgres://u@10.0.0.7/app"
 label = "production"
 protected = true
 identity = { system = "7412", database = "app" }
@@ -53,6 +54,7 @@ fn an_environment_overrides_a_url_and_drops_what_belonged_to_the_old_one() {
     let target = config.target("prod").unwrap();
     assert_eq!(target.url, "postgres://u@stage.example/app");
     assert_eq!(target.direct(), target.url, "the direct URL of production must not be used for staging");
+    assert_eq!(target.replication_url, None, "nor the way other servers reach it");
     assert_eq!(target.identity, None);
     assert!(target.protected);
     assert_eq!(target.label, "production");

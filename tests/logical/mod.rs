@@ -2,6 +2,7 @@
 
 mod back;
 mod follow;
+mod lost;
 mod proved;
 mod removed;
 pub mod world;

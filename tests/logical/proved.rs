@@ -144,3 +144,64 @@ async fn a_change_of_the_schema_is_named_and_the_run_s_own_things_are_not() {
     assert!(ddl.iter().all(|name| !name.contains("runsheet_")), "{ddl:?}");
     world.remove().await.expect("it is removed");
 }
+
+#[tokio::test]
+async fn keys_of_every_type_are_found_again() {
+    let world = World::with(
+        r#"create schema "Odd Schema"; create domain "Odd Schema".code as text check (value <> '');
+        create type "Odd Schema".colour as enum ('red', 'blue');
+        create table uuids (id uuid primary key, v int); create table times (at timestamptz, on_day date, v int, primary key (at, on_day));
+        create table numbers (n numeric(20, 5) primary key, v int); create table fixed (c char(8) primary key, v int);
+        create table "Odd Schema"."Codes" (code "Odd Schema".code, colour "Odd Schema".colour, v int, primary key (code, colour));
+        create table bytes (b bytea primary key, v int); create table floats (f float8 primary key, v int);
+        create table arrays (a int[] primary key, v int); create table nets (n inet primary key, v int);
+        create table uniques (a text not null, b bool not null, v int, unique (b, a)); alter table uniques replica identity using index uniques_b_a_key;
+        create table fulls (a text not null unique, v int); alter table fulls replica identity full;
+        create table icu (name text collate "en-x-icu" primary key, v int)"#,
+    );
+    world.source.sql(
+        r#"insert into uuids select gen_random_uuid(), n from generate_series(1, 20) n;
+        insert into times select '2026-01-01 00:00:00.123456+02'::timestamptz + n * interval '1 us', date '0044-03-15 BC' + n, n from generate_series(1, 20) n;
+        insert into numbers select n / 7.0, n from generate_series(1, 20) n; insert into fixed select 'a ' || n, n from generate_series(1, 20) n;
+        insert into "Odd Schema"."Codes" select 'c"''\\' || n, case n % 2 when 0 then 'red' else 'blue' end::"Odd Schema".colour, n from generate_series(1, 20) n;
+        insert into bytes select decode(md5(n::text), 'hex'), n from generate_series(1, 20) n; insert into floats select n / 3.0, n from generate_series(1, 20) n;
+        insert into arrays select array[n, null, n], n from generate_series(1, 20) n; insert into nets select ('10.0.0.' || n)::inet, n from generate_series(1, 20) n;
+        insert into uniques select 'a' || n, n % 2 = 0, n from generate_series(1, 20) n; insert into fulls select 'a' || n, n from generate_series(1, 20) n;
+        insert into icu select 'name ' || n, n from generate_series(1, 20) n"#,
+    );
+    let tables = [
+        "uuids",
+        "times",
+        "numbers",
+        "fixed",
+        "\"Odd Schema\".\"Codes\"",
+        "bytes",
+        "floats",
+        "arrays",
+        "nets",
+        "uniques",
+        "fulls",
+        "icu",
+    ];
+    world.copied().await;
+    world.ready().await;
+    world.watch().await;
+    for table in tables {
+        world
+            .source
+            .sql(&format!("update {table} set v = v + 100 where v between 5 and 8; delete from {table} where v = 9"));
+    }
+    equal(&world.compare().await);
+    world.drain(10.0).await.expect("it is drained");
+    let last = world.compare_changed(5.0).await;
+    equal(&last);
+    assert_eq!(last["changed"], 5 * tables.len(), "{last:#}");
+    for table in tables {
+        world.target.sql(&format!("update {table} set v = -1 where v = 105"));
+    }
+    let last = world.compare_changed(5.0).await;
+    let found = named(&last);
+    assert_eq!(found.len(), tables.len(), "{last:#}");
+    assert!(found.iter().all(|(_, keys)| keys.len() == 1 && keys[0].ends_with("(differs)")), "{last:#}");
+    world.remove().await.expect("it is removed");
+}

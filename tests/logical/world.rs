@@ -20,7 +20,7 @@ use crate::postgres::harness::Book;
 use crate::support::{Cluster, Database, target, world};
 
 /// What both servers need.
-const SETTINGS: [&str; 7] = [
+pub const SETTINGS: [&str; 7] = [
     "fsync=off",
     "wal_level=logical",
     "max_replication_slots=60",

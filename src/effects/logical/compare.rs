@@ -15,7 +15,6 @@ use super::gather::Stream;
 use super::rows::{Difference, Pair};
 use super::sides::{self, LeftOut, Sides};
 use super::{Logical, drain, place, watch};
-use crate::effects::postgres::application_name;
 use crate::effects::postgres::measure::{self, Exported};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::event::Event;
@@ -33,11 +32,7 @@ pub async fn perform(
     ticket: &Ticket,
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     source.require_writable()?;
     target.require_writable()?;
     let place = place::find(&source, request.schema.as_deref(), ticket).await?;
@@ -65,8 +60,7 @@ pub async fn perform(
     let found = all(logical, &sides, &changed, pairs).await?;
     here.release(logical.postgres).await;
     there.release(logical.postgres).await;
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
 
     let differing: Vec<Value> = found.differing.iter().map(|(name, it)| it.value(&sides::full(name))).collect();
     let left_out: Vec<Value> = std::mem::take(&mut sides.left_out).iter().map(LeftOut::value).collect();

@@ -11,7 +11,6 @@ use tokio_postgres::types::Type;
 
 use super::place::{self, Place, Way};
 use super::{Logical, beat, progress, subscribe};
-use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::fault::Fault;
@@ -35,11 +34,7 @@ pub async fn perform(
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
     let begun = Instant::now();
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     source.require_writable()?;
     target.require_writable()?;
     let place = place::find(&source, request.schema.as_deref(), ticket).await?;
@@ -47,8 +42,7 @@ pub async fn perform(
     ledger.started(source.holds())?;
     ledger.intent(json!({ "schema": place.schema }))?;
     let at = drain.wait(begun + Duration::from_secs_f64(request.limit), request.limit).await?;
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     Ok(Done { value: json!({ "lsn": lsn::text(at), "took": begun.elapsed().as_secs_f64() }), rows: None })
 }
 

@@ -26,7 +26,8 @@ mod watch;
 mod window;
 
 use super::postgres::Postgres;
-use super::postgres::{backend, resolve as asking};
+use super::postgres::connect::Session;
+use super::postgres::{application_name, backend, resolve as asking};
 use super::{Done, Doubt, Ledger, Resolution, Ticket, World};
 use crate::model::action::{Action, Recovery};
 use crate::model::fault::Fault;
@@ -48,6 +49,20 @@ pub struct Logical<'a> {
     pub world: &'a World,
     /// The targets.
     pub postgres: &'a Postgres,
+}
+
+impl Logical<'_> {
+    /// A session to each side.
+    async fn sessions(&self, source: &str, target: &str, ticket: &Ticket) -> Result<(Session, Session), Fault> {
+        let name = application_name(ticket);
+        tokio::try_join!(self.postgres.session(source, &name), self.postgres.session(target, &name))
+    }
+
+    /// Keeps both for later work.
+    fn give_back(&self, source: Session, target: Session) {
+        self.postgres.give_back(source);
+        self.postgres.give_back(target);
+    }
 }
 
 /// Whether a word is performed here.

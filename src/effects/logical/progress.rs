@@ -8,7 +8,6 @@ use tokio_postgres::types::Type;
 use super::Logical;
 use super::beat;
 use super::place::{self, Place, Way};
-use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::{Done, Ticket};
 use crate::model::event::Event;
@@ -127,19 +126,14 @@ select count(*) from pg_catalog.pg_subscription_rel r join pg_catalog.pg_subscri
 
 /// `logical::progress`.
 pub async fn perform(logical: &Logical<'_>, request: &LogicalProgress, ticket: &Ticket) -> Result<Done, Fault> {
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     let place = place::find(&target, request.schema.as_deref(), ticket).await?;
     let way = place.incoming(&target, request.back)?;
     let stream = place.stream(way);
     let (health, unready) = tokio::try_join!(health(&source, &target, &stream), unready(&target, &stream))?;
     let tables = tables(&source, &target, &stream, &place.schema).await?;
     let behind = lag(&source, &target, &place, way).await?;
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     for (what, done, of) in tables.iter().filter(|table| table.state == "copying").map(Table::told) {
         logical.world.sink.event(Event::Progress { what, done, of });
     }

@@ -10,7 +10,7 @@ use super::place::{self, Place, Way};
 use super::subscribe::Rows;
 use super::{Logical, beat, carries, publish, remove, subscribe};
 use crate::effects::postgres::connect::{Session, column};
-use crate::effects::postgres::{application_name, quote};
+use crate::effects::postgres::quote;
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::fault::Fault;
 use crate::model::lsn;
@@ -30,11 +30,7 @@ pub async fn perform(
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
     let begun = Instant::now();
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     source.require_writable()?;
     target.require_writable()?;
     let (old, new) = tokio::try_join!(
@@ -57,8 +53,7 @@ pub async fn perform(
         let value = json!({
             "publication": stream, "slot": stream, "subscription": stream, "lsn": null, "took": begun.elapsed().as_secs_f64()
         });
-        logical.postgres.give_back(source);
-        logical.postgres.give_back(target);
+        logical.give_back(source, target);
         return Ok(Done { value, rows: None });
     }
     if new.subscribes == Some(Way::Forth) {
@@ -81,8 +76,7 @@ pub async fn perform(
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     let took = begun.elapsed().as_secs_f64();
     let value = json!({
         "publication": stream, "slot": stream, "subscription": stream, "lsn": lsn::text(sent.lsn), "took": took
@@ -136,11 +130,7 @@ pub async fn forward(
     ticket: &Ticket,
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     source.require_writable()?;
     target.require_writable()?;
     let new = place::find(&target, request.schema.as_deref(), ticket).await?;
@@ -154,8 +144,7 @@ pub async fn forward(
     target.batch(&format!("BEGIN READ WRITE; DROP PUBLICATION IF EXISTS {}; COMMIT", quote::name(&back)), WORD).await?;
     let enabled = format!("BEGIN READ WRITE; ALTER SUBSCRIPTION {} ENABLE; COMMIT", quote::name(&new.stream(way)));
     target.batch(&enabled, LogicalForward::WORD).await?;
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     Ok(Done { value: json!({ "subscription": new.stream(way) }), rows: None })
 }
 
@@ -167,11 +156,7 @@ pub async fn retire(
     ticket: &Ticket,
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     source.require_writable()?;
     target.require_writable()?;
     let place = place::find(&target, request.schema.as_deref(), ticket).await?;
@@ -181,7 +166,6 @@ pub async fn retire(
     let stream = place.stream(Way::Forth);
     remove::subscription(&target, &stream).await?;
     remove::slot(&source, &stream).await?;
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     Ok(Done { value: json!({ "removed": stream }), rows: None })
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Logical;
 use crate::effects::postgres::connect::{Session, column};
-use crate::effects::postgres::{application_name, quote};
+use crate::effects::postgres::quote;
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::fault::Fault;
 use crate::model::request::Request;
@@ -59,11 +59,7 @@ pub async fn perform(
     ticket: &Ticket,
     ledger: &dyn Ledger,
 ) -> Result<Done, Fault> {
-    let name = application_name(ticket);
-    let (source, target) = tokio::try_join!(
-        logical.postgres.session(&request.source, &name),
-        logical.postgres.session(&request.target, &name)
-    )?;
+    let (source, target) = logical.sessions(&request.source, &request.target, ticket).await?;
     target.require_writable()?;
     let (sequences, there) = tokio::try_join!(read(&source), list(&target))?;
     let known: BTreeMap<(&str, &str), &Sequence> =
@@ -89,8 +85,7 @@ pub async fn perform(
             .collect();
         behind.extend(set(&target, &together, request.gap).await?);
     }
-    logical.postgres.give_back(source);
-    logical.postgres.give_back(target);
+    logical.give_back(source, target);
     if !behind.is_empty() {
         let message =
             format!("sequences of {} are behind the columns that they fill: {}", request.target, behind.join("; "));

@@ -84,18 +84,26 @@ pub async fn make(
     let silence = connection::silence(logical, session).await?;
     let name = place.stream(way);
     let quoted = quote::name(&name);
-    let sql = format!(
-        "BEGIN READ WRITE; SET LOCAL lock_timeout = '10s'; SET LOCAL synchronous_commit = on; {silence}{}; \
-         CREATE SUBSCRIPTION {quoted} CONNECTION {} PUBLICATION {quoted} WITH (create_slot = false, slot_name = {}, \
-         {}, synchronous_commit = off); COMMENT ON SUBSCRIPTION {quoted} IS {}; COMMIT",
-        place.make_heartbeat(way),
+    // A message of its own: a server logs the text of a message before it carries any of it out.
+    let begin = format!(
+        "BEGIN READ WRITE; SET LOCAL lock_timeout = '10s'; SET LOCAL synchronous_commit = on; {silence}{}",
+        place.make_heartbeat(way)
+    );
+    let made = format!(
+        "CREATE SUBSCRIPTION {quoted} CONNECTION {} PUBLICATION {quoted} WITH (create_slot = false, slot_name = {}, {}, \
+         synchronous_commit = off)",
         quote::literal(&connection),
         quote::literal(&name),
         rows.options(),
-        quote::literal(&place.stamp.text()),
     );
+    let end = format!("COMMENT ON SUBSCRIPTION {quoted} IS {}; COMMIT", quote::literal(&place.stamp.text()));
     let what = format!("following {from} from {}", session.target);
-    let Err(error) = session.client.batch_execute(&sql).await else { return Ok(()) };
+    let all = async {
+        session.client.batch_execute(&begin).await?;
+        session.client.batch_execute(&made).await?;
+        session.client.batch_execute(&end).await
+    };
+    let Err(error) = all.await else { return Ok(()) };
     if !session.client.is_closed() {
         session.batch("ROLLBACK", WORD).await?;
     }
@@ -147,6 +155,13 @@ pub async fn stop(
 pub async fn disable(session: &Session, name: &str) -> Result<(), Fault> {
     let sql = format!("BEGIN READ WRITE; ALTER SUBSCRIPTION {} DISABLE; COMMIT", quote::name(name));
     session.batch(&sql, LogicalStop::WORD).await?;
+    // One that waits for something to arrive looks whether it is still wanted once a second.
+    let ended =
+        "select pg_terminate_backend(pid) from pg_catalog.pg_stat_subscription where subname = $1 and pid is not null";
+    match session.ask(ended, &[(&name, Type::TEXT)], LogicalStop::WORD).await {
+        Err(fault) if fault.code != "sql.42501" => return Err(fault),
+        _ => {}
+    }
     let begun = std::time::Instant::now();
     let asked = "select count(*) from pg_catalog.pg_stat_subscription where subname = $1 and pid is not null";
     loop {
@@ -159,7 +174,7 @@ pub async fn disable(session: &Session, name: &str) -> Result<(), Fault> {
                     Fault::retryable("logical.stop", message).hinted("pg_stat_activity of the target shows them")
                 );
             }
-            _ => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
         }
     }
 }

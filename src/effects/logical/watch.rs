@@ -42,6 +42,8 @@ pub async fn perform(
     }
     ledger.started(session.holds())?;
     ledger.intent(json!({ "schema": place.schema }))?;
+    // One whose position was never noted says nothing.
+    super::remove::slot(&session, &name).await?;
     // The schema first: what changes between the two is then told rather than missed.
     let signature = signature(&session).await?;
     let objects = objects(logical, &request.source, &place).await?;
