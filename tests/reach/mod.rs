@@ -3,6 +3,7 @@
 mod control;
 mod env;
 mod filled;
+mod frozen;
 mod pooler;
 mod tools;
 mod tunnel;

@@ -54,6 +54,8 @@ fn a_dump_made_in_a_container_on_another_host_streams_here_and_its_password_is_s
     let tools = format!("[\"{}\", \"exec\", \"-i\", \"pg\"]", docker(folder.path()));
     let project = project(&source, &sshd, &tools, PASSWORD);
     runbook(&project, "beside", STEPS);
+    let doctor = project.run(&["doctor"]).with_code(0);
+    assert!(doctor.out.contains("it is dumped on droplet by `"), "{}", doctor.out);
     let plan = project.run(&["plan", "beside"]).with_code(0);
     assert!(plan.out.contains("on droplet by `"), "{}", plan.out);
     let said = project.run(&["run", "beside"]);

@@ -35,6 +35,9 @@ impl Args {
                             "{name}: ok, database {} at {}, timeline {}",
                             identity.database, identity.address, identity.timeline
                         ));
+                        if let Some(tools) = &config.targets[name].tools {
+                            out.data(&format!("    it is dumped {tools}"));
+                        }
                         if config.targets[name].identity.is_none() {
                             let place = match &identity.branch {
                                 Some(it) => format!("project = \"{}\", branch = \"{}\"", it.project, it.branch),
