@@ -27,6 +27,7 @@ const SHAPES: Script = ("awkward_shapes.sql", include_str!("sql/awkward_shapes.s
 const VALUES: Script = ("awkward_values.sql", include_str!("sql/awkward_values.sql"));
 const NAMES: Script = ("awkward_names.sql", include_str!("sql/awkward_names.sql"));
 const BEHAVIOUR: Script = ("behaviour.sql", include_str!("sql/behaviour.sql"));
+const PLAIN: Script = ("plain.sql", include_str!("sql/plain.sql"));
 const OBJECTS: Script = ("awkward_objects.sql", include_str!("sql/awkward_objects.sql"));
 
 /// Makes the database; the servers have nothing but their superuser yet.
@@ -66,7 +67,7 @@ impl Load<'_> {
 
     /// References, functions, triggers and views; then what a database in use has: statistics, and nothing left to tidy up.
     pub fn behaviour(&self) -> Result<(), Fault> {
-        self.lane(1, if self.book.plain { &[BEHAVIOUR] } else { &[BEHAVIOUR, OBJECTS] })?;
+        self.lane(1, if self.book.plain { &[BEHAVIOUR, PLAIN] } else { &[BEHAVIOUR, OBJECTS] })?;
         let superuser = self.login(SOURCE, SUPERUSER, APP);
         superuser.run(self.programs, "tidying up", "", "vacuum (analyze); checkpoint;")
     }

@@ -32,7 +32,7 @@ const WRONG: &str = r#"
     create role mover login password 'a-way-in';
     create schema shut; create table shut.inside (id integer primary key);
     create table keyless (kind text, n integer); insert into keyless values ('one', 1);
-    create table documents (content json);
+    create table documents (content json); alter table documents add constraint brief check (length(content::text) < 9) not valid;
     create unlogged table fleeting (id integer primary key, n integer generated always as (1) stored);
     create foreign data wrapper elsewhere; create server far foreign data wrapper elsewhere; create foreign table remote (id integer) server far;
     create materialized view counted as select count(*) from keyless;
@@ -105,6 +105,7 @@ fn what_stands_in_the_way_at_the_source_is_all_named_at_once_and_goes_by_what_is
     let expected = [
         "WAL kept for slots",
         "can be frozen",
+        "checks hold for every row",
         "every table has a key",
         "foreign tables",
         "free WAL senders",

@@ -22,6 +22,7 @@ fn an_engine_killed_while_frozen_lets_waiting_clients_write_within_a_second_and_
     let begun = Instant::now();
     engine.signal(Signal::KILL);
     assert!(waiting.wait().expect("psql ends").success());
+    println!("written {:?} after the kill", begun.elapsed());
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     wait_until("the application is started", || world.there("resumed"));
     assert!(world.writable() && !world.pooler.paused("app"));

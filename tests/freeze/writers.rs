@@ -10,7 +10,7 @@ use runsheet::model::action::{Action, Recovery, Resource};
 use runsheet::model::fault::Fault;
 use runsheet::model::ids::{ActionKey, Phase, RunId};
 use runsheet::model::request::Request;
-use runsheet::model::request::control::PgControl;
+use runsheet::model::request::control::{PgControl, PgDropControl};
 use runsheet::model::request::freeze::{
     FreezeAble, FreezeArm, FreezeCommit, FreezeGuard, FreezeHolds, FreezeLast, FreezeLift, FreezeOpen, FreezeProve,
 };
@@ -200,11 +200,23 @@ async fn a_canary_fails_while_frozen_and_not_otherwise_and_leaves_nothing() {
     assert_eq!(proved["refused"], true, "{proved}");
     assert!(desk.commit().await.expect("it is committed").value["lsn"].is_string());
     assert!(desk.holds().await && !desk.writable());
+    let control = PgControl { target: "prod".into(), empty: false, accept: Vec::new() };
+    desk.perform(&control).await.expect("the run's own words write where they say so");
     assert_eq!(desk.lift().await.expect_err("only forward").code, "freeze.committed");
     assert_eq!(desk.guard(5.0).await.expect_err("for good").code, "freeze.committed");
     assert_eq!(desk.open().await.expect("the way back").value, json!({ "opened": true }));
     assert_eq!(desk.open().await.expect("it is").value, json!({ "opened": false }));
     assert!(desk.writable());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_schema_is_dropped_from_a_side_that_stays_frozen() {
+    let desk = Desk::on(Cluster::shared(), "finalized").await;
+    desk.frozen().await;
+    desk.commit().await.expect("it is committed");
+    let drop = PgDropControl { target: "prod".into(), contents: false, run: None };
+    assert_eq!(desk.perform(&drop).await.expect("it is dropped").value["dropped"], true);
+    assert!(!desk.writable());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -146,6 +146,8 @@ pub async fn perform(
     let word = FreezeGuard::WORD;
     let world = freezing.world;
     let run = ticket.run.as_ref().map(ToString::to_string).unwrap_or_default();
+    // The run's own sessions from an earlier freeze would still only read.
+    freezing.postgres.close_idle(&request.source);
     let session = freezing.postgres.session(&request.source, &application_name(ticket)).await?;
     session.require_writable()?;
     let schema = ground::schema(&session, request.schema.as_deref(), ticket).await?;

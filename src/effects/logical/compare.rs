@@ -14,7 +14,7 @@ use super::changed::{Changed, Name, Part};
 use super::gather::Stream;
 use super::rows::{Difference, Pair};
 use super::sides::{self, LeftOut, Sides};
-use super::{Logical, drain, place, watch};
+use super::{Logical, beat, drain, place};
 use crate::effects::postgres::measure::{self, Exported};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::event::Event;
@@ -48,7 +48,8 @@ pub async fn perform(
         Exported::take(logical.postgres, &request.source),
         Exported::take(logical.postgres, &request.target)
     )?;
-    let upto = watch::flushed(&source).await?;
+    // A commit that waits for the disk: one that does not may be seen before it is in the change stream.
+    let upto = beat::send(&source, &place, way).await?.lsn;
     stream.gather(logical, &mut changed, upto).await?;
     let pairs = try_join_all((0..request.connections.max(1)).map(|_| async {
         let (source, target) = tokio::try_join!(here.import(logical.postgres), there.import(logical.postgres))?;

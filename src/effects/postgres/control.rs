@@ -175,7 +175,7 @@ async fn make(postgres: &Postgres, request: &PgControl, ticket: &Ticket, ledger:
         let database = quote::name(&session.moment.identity.database);
         mark.push_str(&format!("; COMMENT ON DATABASE {database} IS {}", quote::literal(&made.text())));
     }
-    session.batch(&format!("BEGIN; {create}{mark}; COMMIT"), word).await.map_err(|fault| {
+    session.batch(&format!("BEGIN READ WRITE; {create}{mark}; COMMIT"), word).await.map_err(|fault| {
         match fault.code.as_str() {
             "sql.42501" => fault.hinted("the role needs CREATE on the database: grant create on database … to it"),
             _ => fault,
@@ -220,7 +220,8 @@ async fn release(
     ledger.started(session.holds())?;
     ledger.intent(json!({ "schema": name(&ticket.origin) }))?;
     if released {
-        session.batch(&comment(&name(&ticket.origin), &stamp), PgRelease::WORD).await?;
+        let mark = comment(&name(&ticket.origin), &stamp);
+        session.batch(&format!("BEGIN READ WRITE; {mark}; COMMIT"), PgRelease::WORD).await?;
     }
     postgres.give_back(session);
     Ok(Done { value: json!({ "released": released }), rows: None })
@@ -251,7 +252,9 @@ async fn drop(
             objects += inside::empty(&session, &apart(stamp, schema), word).await?;
         }
         // Last: as long as it is there, what is cut off is taken up again.
-        session.batch(&format!("DROP SCHEMA IF EXISTS {} CASCADE", quote::name(schema)), word).await?;
+        // Also from a side that a freeze keeps read-only.
+        let dropped = format!("BEGIN READ WRITE; DROP SCHEMA IF EXISTS {} CASCADE; COMMIT", quote::name(schema));
+        session.batch(&dropped, word).await?;
     }
     postgres.give_back(session);
     Ok(Done { value: json!({ "dropped": !found.is_empty(), "objects": objects }), rows: None })

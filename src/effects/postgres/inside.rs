@@ -84,7 +84,7 @@ pub async fn empty(session: &Session, apart: &[String], word: &str) -> Result<us
         let drops: Vec<String> = found.iter().filter_map(Inside::drop).collect();
         for few in drops.chunks(AT_ONCE) {
             let sql = format!(
-                "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL client_min_messages = error; {}; COMMIT",
+                "BEGIN READ WRITE; SET LOCAL lock_timeout = '60s'; SET LOCAL client_min_messages = error; {}; COMMIT",
                 few.join("; ")
             );
             if let Err(fault) = session.batch(&sql, word).await {

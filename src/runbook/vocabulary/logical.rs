@@ -76,6 +76,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("logical.slot-gone", "the slot of logical::publish is gone"),
                 ("sql.42P01", "a table is missing in the target: copy the schema first"),
                 ("sql.08006", "the target's server cannot reach the source"),
+                ("target.replication", "the source is reached through a tunnel, and has no `replication_url`"),
             ],
             example: "step(\"follow\", || logical::subscribe(params.target, params.source));",
         },
