@@ -59,5 +59,6 @@ fn a_row_that_is_lost_on_the_way_is_named_and_the_application_writes_on() {
     assert!(said.err.contains("issue_payouts: "), "{}", said.err);
     moving.world.run(&["abandon", "cutover-1", "--why", "a row is lost"]).with_code(0);
     assert_eq!(moving.left(), "");
-    moving.all_on("source");
+    assert_eq!(moving.new_side().sql("select count(*) from pg_tables where schemaname = 'public'"), "0");
+    moving.all_on_source_alone();
 }

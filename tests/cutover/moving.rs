@@ -54,6 +54,13 @@ impl Moving {
         assert_eq!(found["pass"], true, "{found}");
     }
 
+    /// The same for the old side, with nothing on the new one.
+    #[track_caller]
+    pub fn all_on_source_alone(&self) {
+        let found = self.world.check("source", None);
+        assert_eq!(found["pass"], true, "{found}");
+    }
+
     /// Whether the application is served: more of its writes are acknowledged.
     pub fn served(&self) {
         self.world.writes(20);
