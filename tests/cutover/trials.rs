@@ -111,7 +111,7 @@ impl Trial {
                 status["runbooks"].as_array().is_some_and(|all| all.iter().any(|it| it["runbook"] == "cutover"));
             return Ok(if begun { None } else { Some(words(BEGIN)) });
         };
-        match run["next"].as_str().map(words) {
+        match status["next"].as_str().map(words) {
             Some(next) if next.first().is_some_and(|word| word != "resolve") => Ok(Some(next)),
             _ => Err(format!("nobody knows what to do next: {run}")),
         }
