@@ -13,6 +13,9 @@ use crate::runbook::{self, Runbook, Sources};
 const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/branch-purge.rhai", include_str!("../../runbooks/branch-purge.rhai")),
     ("runbooks/branch-verify.rhai", include_str!("../../runbooks/branch-verify.rhai")),
+    ("runbooks/cutover.rhai", include_str!("../../runbooks/cutover.rhai")),
+    ("runbooks/cutover-finalize.rhai", include_str!("../../runbooks/cutover-finalize.rhai")),
+    ("runbooks/cutover-rollback.rhai", include_str!("../../runbooks/cutover-rollback.rhai")),
     ("runbooks/hello.rhai", include_str!("../../runbooks/hello.rhai")),
     ("runbooks/pool-exhaustion.rhai", include_str!("../../runbooks/pool-exhaustion.rhai")),
     ("runbooks/lib/pitr.rhai", include_str!("../../runbooks/lib/pitr.rhai")),
@@ -25,6 +28,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/consumers/hyperdrive.rhai", include_str!("../../runbooks/lib/consumers/hyperdrive.rhai")),
     ("runbooks/lib/consumers/railway.rhai", include_str!("../../runbooks/lib/consumers/railway.rhai")),
     ("runbooks/lib/consumers/values.rhai", include_str!("../../runbooks/lib/consumers/values.rhai")),
+    ("runbooks/lib/consumers/pgbouncer.rhai", include_str!("../../runbooks/lib/consumers/pgbouncer.rhai")),
+    ("runbooks/lib/moving.rhai", include_str!("../../runbooks/lib/moving.rhai")),
     ("runbooks/lib/preflight.rhai", include_str!("../../runbooks/lib/preflight.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),

@@ -36,7 +36,7 @@ fn a_rehearsal_prints_the_window_and_leaves_nothing() {
     let moving = Moving::new();
     for strategy in ["strategy=live", "strategy=dump"] {
         let said = moving.cutover(&[strategy, "rehearse=true"]).with_code(0);
-        assert!(said.out.contains("the window to expect"), "{}", said.out);
+        assert!(said.err.contains("the window to expect"), "{}", said.err);
         assert_eq!(moving.left(), "", "{strategy}");
     }
     moving.served();
@@ -56,8 +56,9 @@ fn a_row_that_is_lost_on_the_way_is_named_and_the_application_writes_on() {
     let begun = Instant::now();
     wait_until("the application writes again", || moving.world.acknowledged() > before + 5);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    assert!(said.out.contains("issue_payouts"), "{}", said.out);
+    assert!(said.err.contains("issue_payouts: "), "{}", said.err);
     moving.world.run(&["abandon", "cutover-1", "--why", "a row is lost"]).with_code(0);
     assert_eq!(moving.left(), "");
-    moving.all_on("source");
+    assert_eq!(moving.new_side().sql("select count(*) from pg_tables where schemaname = 'public'"), "0");
+    moving.all_on_source_alone();
 }

@@ -54,6 +54,13 @@ impl Moving {
         assert_eq!(found["pass"], true, "{found}");
     }
 
+    /// The same for the old side, with nothing on the new one.
+    #[track_caller]
+    pub fn all_on_source_alone(&self) {
+        let found = self.world.check("source", None);
+        assert_eq!(found["pass"], true, "{found}");
+    }
+
     /// Whether the application is served: more of its writes are acknowledged.
     pub fn served(&self) {
         self.world.writes(20);
@@ -81,7 +88,7 @@ impl Moving {
 
     fn target(&self, name: &str) -> Database {
         let text = std::fs::read_to_string(self.world.lab().path().join("runsheet.toml")).expect("the project");
-        let toml: toml::Value = text.parse().expect("toml");
+        let toml: toml::Value = toml::from_str(&text).expect("toml");
         let url = toml["targets"][name]["url"].as_str().expect("a url").to_owned();
         Database { name: url.rsplit('/').next().unwrap_or_default().to_owned(), url }
     }

@@ -79,7 +79,7 @@ pub async fn fill(
     }
     args.push(archive.display().to_string());
     let tables = listed.tables.len().max(1) as u64;
-    let progress = Arc::new(Progress::new(copying.world, "restoring", tables, &work.join("restore.log"))?);
+    let progress = Arc::new(Progress::new(copying.world, "restoring", tables, &work.join("stderr.log"))?);
     let job = Job { tool, target: destination.name, args, settings: &SETTINGS, folder: &work, output: None };
     let waiting = tools::prepare(copying, job, ticket, ledger).await?;
     ledger.intent(Value::Null)?;

@@ -251,10 +251,9 @@ async fn drop(
         if request.contents && stamp.empty {
             objects += inside::empty(&session, &apart(stamp, schema), word).await?;
         }
-        // Last: as long as it is there, what is cut off is taken up again.
-        // Also from a side that a freeze keeps read-only.
-        let dropped = format!("BEGIN READ WRITE; DROP SCHEMA IF EXISTS {} CASCADE; COMMIT", quote::name(schema));
-        session.batch(&dropped, word).await?;
+        // Last: as long as it is there, what is cut off is taken up again. A side that was left is read-only by default.
+        let gone = format!("BEGIN READ WRITE; DROP SCHEMA IF EXISTS {} CASCADE; COMMIT", quote::name(schema));
+        session.batch(&gone, word).await?;
     }
     postgres.give_back(session);
     Ok(Done { value: json!({ "dropped": !found.is_empty(), "objects": objects }), rows: None })
