@@ -10,9 +10,9 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "0fdcdeb5dd68d19438c40bb7df5cfbbd33aa261b1fc52b8037b9c2988a4ca932"),
-    ("cutover-finalize", "1.0.0", "e5b0217db7aefbb6f9e3dc82bed90f14364ac77dd3bd47995ddda6551d93414e"),
-    ("cutover-rollback", "1.0.0", "181fad68cecf9c5329f3254fa13e51515ecba9eba084d3ee79bf86d4ec604ef0"),
+    ("cutover", "1.0.0", "7a1428c3d37f58a0949baa6dc6cb54ab46748106f82ce419f040a1b43c08f094"),
+    ("cutover-finalize", "1.0.0", "d13b77649017a8637867fb94416f6b2e0ac04ff4f125a4527884581e0c6e0062"),
+    ("cutover-rollback", "1.0.0", "b18fb2ebaaee06fabb9daacc2d9feb2dfd1128ac06f64571c85366924d598921"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
     ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),
