@@ -13,6 +13,11 @@ pub struct Moving {
 impl Moving {
     /// The application's four tables, behind a PgBouncer that is the only thing to be moved.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more consumers, which are moved before the PgBouncer.
+    pub fn with(consumers: &str) -> Self {
         let moving = Self { world: Cutover::plain() };
         let status = moving.world.lab().status();
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -37,7 +42,7 @@ impl Moving {
             database = there["pooler"]["database"],
             config = there["pooler"]["config"],
         );
-        std::fs::write(moving.world.lab().path().join("runsheet.toml"), toml).expect("the project");
+        std::fs::write(moving.world.lab().path().join("runsheet.toml"), toml + consumers).expect("the project");
         moving
     }
 
