@@ -8,7 +8,7 @@
 mod carried;
 mod crowd;
 mod drills;
-mod kills;
+pub mod kills;
 mod previews;
 mod purge;
 mod restores;

@@ -3,7 +3,7 @@
 use super::moving::Moving;
 
 /// The commands that stop and start the application, as parameters of the command line.
-fn commands(moving: &Moving) -> [String; 2] {
+pub fn commands(moving: &Moving) -> [String; 2] {
     let status = moving.world.status();
     let words = |what: &str| {
         let words: Vec<String> = status[what]

@@ -1,7 +1,9 @@
 //! Moving a database from one server to another, with what must be so before.
 
 mod dump;
+mod kills;
 mod live;
 mod moving;
 mod preflight;
+mod stalls;
 mod trials;

@@ -11,6 +11,11 @@ pub struct Moving {
 impl Moving {
     /// The application's four tables, behind a PgBouncer that is the only thing to be moved.
     pub fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same with more consumers, which are moved before the PgBouncer.
+    pub fn with(consumers: &str) -> Self {
         let moving = Self { world: Cutover::plain() };
         let file = moving.world.lab().path().join("runsheet.toml");
         let toml = std::fs::read_to_string(&file).expect("the project");
@@ -18,7 +23,7 @@ impl Moving {
         let toml = toml.replace("[runbooks.cutover]\n", "[runbooks.cutover]\nwatch = \"1s\"\n");
         let toml = toml
             .replace("[runbooks.cutover-finalize]\n", "[runbooks.cutover-finalize]\nafter = \"0s\"\napprove = true\n");
-        std::fs::write(file, toml).expect("the project");
+        std::fs::write(file, toml + consumers).expect("the project");
         moving
     }
 

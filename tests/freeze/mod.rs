@@ -2,6 +2,6 @@
 
 mod console;
 mod deaths;
-mod pooler;
-mod world;
+pub mod pooler;
+pub mod world;
 mod writers;

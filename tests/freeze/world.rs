@@ -101,8 +101,7 @@ impl World {
     /// The program at work.
     pub fn spawn(&self, args: &[&str]) -> Engine {
         let mut command = self.project.command(args);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        Engine { child: Some(child) }
+        Engine::of(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts"))
     }
 
     /// Begins the run and waits until everything is frozen.
@@ -160,6 +159,11 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// That process.
+    pub fn of(child: Child) -> Self {
+        Self { child: Some(child) }
+    }
+
     /// Its process.
     pub fn signal(&self, signal: Signal) {
         send(self.child.as_ref().expect("it is at work").id().cast_signed(), signal);
