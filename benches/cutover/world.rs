@@ -72,7 +72,7 @@ impl World {
         let seconds = |name: &str| gap[name].as_f64().expect("seconds");
         let report = self.json(&["report", "cutover-1", "--json"]);
         let steps = report["steps"].as_array().expect("steps").iter().filter_map(|step| {
-            let name = step["name"].as_str().filter(|name| WITHIN.contains(name))?;
+            let name = step["step"].as_str().filter(|name| WITHIN.contains(name) && step["phase"] == "perform")?;
             Some((name.to_owned(), step["took_ms"].as_f64()? / 1000.0))
         });
         let steps: Vec<(String, f64)> = steps.collect();

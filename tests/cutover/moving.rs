@@ -1,7 +1,5 @@
 //! A lab with both sides of a cutover, an application that writes, and a project that moves it.
 
-use serde_json::{Value, json};
-
 use crate::support::{Cutover, Database, Said};
 
 /// The world and its project.
@@ -14,30 +12,12 @@ impl Moving {
     /// The application's four tables, behind a PgBouncer that is the only thing to be moved.
     pub fn new() -> Self {
         let moving = Self { world: Cutover::plain() };
-        let status = moving.world.lab().status();
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let there = &status["cutover"];
-        let new = text(&there["managed_url"]);
-        let managed = text(&status["scratch"]["superuser_url"]);
-        let managed =
-            format!("{}/{}", managed.rsplit_once('/').expect("a url").0, new.rsplit('/').next().expect("a database"));
-        let toml = format!(
-            "[targets.old]\nurl = {old}\n[targets.old-app]\nurl = {old_app}\n[targets.new]\nurl = {new}\n\
-             [targets.new-app]\nurl = {new_app}\n[pgbouncer]\nadmin_url = {admin}\n\
-             [[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {database}\nconfig = {config}\n\
-             [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\napp = \"old-app\"\nnew_app = \"new-app\"\n\
-             pooler = {database}\nwatch = \"1s\"\n\
-             [runbooks.cutover-rollback]\nsource = \"old\"\ntarget = \"new\"\nnew_app = \"new-app\"\npooler = {database}\n\
-             [runbooks.cutover-finalize]\nsource = \"old\"\ntarget = \"new\"\nafter = \"0s\"\napprove = true\n",
-            old = json!(text(&status["source"]["superuser_url"])),
-            old_app = there["source_url"],
-            new = json!(managed),
-            new_app = there["managed_url"],
-            admin = there["pooler"]["admin_url"],
-            database = there["pooler"]["database"],
-            config = there["pooler"]["config"],
-        );
-        std::fs::write(moving.world.lab().path().join("runsheet.toml"), toml).expect("the project");
+        let file = moving.world.lab().path().join("runsheet.toml");
+        let toml = std::fs::read_to_string(&file).expect("the project");
+        // A watch of a second, and a way back that may be closed at once.
+        let toml = toml.replace("[runbooks.cutover]\n", "[runbooks.cutover]\nwatch = \"1s\"\n");
+        let toml = toml.replace("[runbooks.cutover-finalize]\n", "[runbooks.cutover-finalize]\nafter = \"0s\"\napprove = true\n");
+        std::fs::write(file, toml).expect("the project");
         moving
     }
 

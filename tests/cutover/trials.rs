@@ -16,6 +16,8 @@ use crate::support::{Cutover, wait_until};
 const FEW: u64 = 3;
 /// What may be killed.
 const VICTIMS: [&str; 5] = ["engine", "pooler", "source", "scratch", "app"];
+/// A cutover of so few rows takes about so many milliseconds.
+const SPAN: u64 = 5000;
 /// How it begins.
 const BEGIN: &str = "runsheet run cutover approve=true watch=1s";
 /// Commands that a run may need to come to its end.
@@ -51,7 +53,11 @@ fn no_acknowledged_write_is_lost_doubled_or_on_the_wrong_side_whatever_is_killed
         println!("RUNSHEET_SEED={seed}");
         let mut trial = Trial::new(seed);
         match trial.run() {
-            Ok(over) => moved += u64::from(over),
+            Ok(over) => {
+                let killed: Vec<&str> = trial.told.lines().filter(|line| line.contains("killed: ")).collect();
+                println!("seed {seed}: {} {killed:?}", if over { "moved" } else { "stayed" });
+                moved += u64::from(over);
+            }
             Err(why) => {
                 println!("seed {seed}: {why}\n{}", trial.told);
                 failed.push(seed);
@@ -69,7 +75,7 @@ impl Trial {
         let mut kills: Vec<(Duration, &'static str)> = (0..=dice.below(3))
             .map(|_| {
                 let victim = VICTIMS[usize::try_from(dice.below(5)).expect("small")];
-                (Duration::from_millis(100 + dice.below(12_000)), victim)
+                (Duration::from_millis(100 + dice.below(SPAN)), victim)
             })
             .collect();
         kills.sort_unstable();
@@ -105,7 +111,7 @@ impl Trial {
                 status["runbooks"].as_array().is_some_and(|all| all.iter().any(|it| it["runbook"] == "cutover"));
             return Ok(if begun { None } else { Some(words(BEGIN)) });
         };
-        match run["next"].as_str().map(words) {
+        match status["next"].as_str().map(words) {
             Some(next) if next.first().is_some_and(|word| word != "resolve") => Ok(Some(next)),
             _ => Err(format!("nobody knows what to do next: {run}")),
         }

@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "9138c97929258d1f46c10bdbfa9eaa1d7ada53df3b527fcfcb539dbcba0fbf9f"),
+    ("cutover", "1.0.0", "8cbf88550f3745042a7c31d1d8767d2d6d89686c1f6101d1b3fea2851199bace"),
     ("cutover-finalize", "1.0.0", "3449c907cb8eabc4ae786c08afed5a58df83a3d1c4b5a3e3eb9850cb29df094d"),
     ("cutover-rollback", "1.0.0", "f9b816a69916106410336204d495a3753087183feb1c0671d4c8487b24bfe360"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),

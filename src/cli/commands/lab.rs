@@ -14,7 +14,7 @@ use super::super::out::{Out, quoted};
 use super::super::session::whereabouts;
 use super::super::show::{Terminal, count};
 use crate::effects::local::SystemClock;
-use crate::lab::cutover::Checked;
+use crate::lab::cutover::{Checked, Cutover};
 use crate::lab::{self, Condition, Lab, Place, Server, Traffic, Wish};
 use crate::model::fault::Fault;
 use crate::model::figures::size;
@@ -83,6 +83,8 @@ enum What {
     Down,
     /// Print the URLs, and what runs; exit 1 when the lab is not up
     Status,
+    /// Print a `runsheet.toml` for the world of `lab up --cutover`
+    Toml,
     /// What the writer's process does.
     #[command(name = lab::writer::ARGUMENT, hide = true)]
     Write { folder: PathBuf },
@@ -162,6 +164,10 @@ impl Args {
             What::Down => down(out, &place),
             What::Status => status(out, &place),
             What::App(what) => app(out, &place, what),
+            What::Toml => {
+                out.data(cutover(&place)?.toml.trim_end());
+                Ok(Verdict::Pass)
+            }
             What::Write { .. } | What::Application { .. } | What::Neon { .. } => Ok(Verdict::Pass),
         }
     }
@@ -226,11 +232,15 @@ fn app(out: &Out, place: &Place, what: App) -> Result<Verdict, CliError> {
     Ok(Verdict::Pass)
 }
 
-fn check(out: &Out, place: &Place, on: &str, other: Option<&str>) -> Result<Verdict, CliError> {
+/// The world of a cutover, if the lab has it.
+fn cutover(place: &Place) -> Result<Cutover, CliError> {
     let lab = lab::status(place).map_err(refused)?;
-    let cutover = lab.and_then(|lab| lab.cutover);
-    let cutover = cutover
-        .ok_or_else(|| CliError::refused("this lab has no application".to_owned()).next("runsheet lab up --cutover"))?;
+    lab.and_then(|lab| lab.cutover)
+        .ok_or_else(|| CliError::refused("this lab has no application".to_owned()).next("runsheet lab up --cutover"))
+}
+
+fn check(out: &Out, place: &Place, on: &str, other: Option<&str>) -> Result<Verdict, CliError> {
+    let cutover = cutover(place)?;
     let url = |place: &str| match place {
         "source" => Ok(cutover.source_url.clone()),
         "managed" => Ok(cutover.managed_url.clone()),
@@ -298,7 +308,7 @@ fn print(out: &Out, lab: &Lab) {
         let written = count(u64::try_from(app.acknowledged).unwrap_or(u64::MAX), "transaction");
         out.talk(&format!("pooler: {} on 127.0.0.1:{}, {}", runs(pooler.pid.is_some()), pooler.port, pooler.config));
         out.talk(&format!("application: {}, {} a second, {written} in {}", runs(app.pid.is_some()), app.rate, app.log));
-        out.talk("its lines for a runsheet.toml: `runsheet lab status --json`, below `cutover.toml`");
+        out.talk("its project: `runsheet lab toml > runsheet.toml`");
     }
     if lab.state == Condition::Up {
         out.data(&format!("export LAB_SOURCE_URL={}", quoted(&lab.source.url)));

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::log::{Status, read};
 use super::{ADMIN, ENV, LOG, MANAGED, app, pooler};
 use crate::lab::book::Book;
+use crate::lab::cluster::SUPERUSER;
 use crate::lab::load::APP;
 use crate::lab::{Place, SCRATCH, SOURCE};
 
@@ -94,25 +95,36 @@ pub fn describe(place: &Place, book: &Book) -> Option<Cutover> {
         resume: command("start"),
         toml: String::new(),
     };
-    cutover.toml = toml(&cutover);
+    cutover.toml = toml(&cutover, book);
     Some(cutover)
 }
 
-/// Both targets, the pooler, the consumer that is moved with it, and what the runbook is told of them.
-fn toml(cutover: &Cutover) -> String {
+/// Both sides as who operates them and as the application sees them, the pooler, the consumer that is moved with it, and what
+/// the runbooks are told of them.
+fn toml(cutover: &Cutover, book: &Book) -> String {
+    let Cutover { source_url, managed_url, pooler, quiesce, resume, .. } = cutover;
     let text = |value: &str| serde_json::Value::from(value).to_string();
-    let Cutover { pooled_url, source_url, managed_url, pooler, .. } = cutover;
-    format!(
-        "[targets.old]\nurl = {}\ndirect_url = {}\nlabel = \"self-managed\"\n\n[targets.new]\nurl = {}\nlabel = \"managed\"\n\n\
-         [pgbouncer]\nadmin_url = {}\n\n\
-         [[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {}\nconfig = {}\n\n\
-         [runbooks.cutover]\nsource = \"old\"\ntarget = \"new\"\npooler = {}\n",
-        text(pooled_url),
-        text(source_url),
-        text(managed_url),
-        text(&pooler.admin_url),
-        text(&pooler.database),
-        text(&pooler.config),
-        text(&pooler.database),
-    )
+    let target = |name: &str, url: &str| format!("[targets.{name}]\nurl = {}\n\n", text(url));
+    let runbook = |name: &str, more: &str| {
+        format!("[runbooks.{name}]\nsource = \"old\"\ntarget = \"new\"\nnew_app = \"new-app\"\n{more}\n")
+    };
+    let paused = format!("pooler = {}\n", text(&pooler.database));
+    [
+        target("old", &book.url(SOURCE, SUPERUSER, APP)),
+        target("old-app", source_url),
+        target("new", &book.url(SCRATCH, SUPERUSER, MANAGED)),
+        target("new-app", managed_url),
+        format!("[pgbouncer]\nadmin_url = {}\n\n", text(&pooler.admin_url)),
+        format!(
+            "[[consumers]]\nkind = \"pgbouncer\"\nname = \"pooler\"\ndatabase = {}\nconfig = {}\n\n",
+            text(&pooler.database),
+            text(&pooler.config)
+        ),
+        runbook("cutover", &format!("app = \"old-app\"\n{paused}")),
+        runbook("cutover-rollback", &paused),
+        "[runbooks.cutover-finalize]\nsource = \"old\"\ntarget = \"new\"\n\n".to_owned(),
+        "# What stops and starts the application, for strategy=dump:\n".to_owned(),
+        format!("# quiesce = {}\n# resume = {}\n", serde_json::json!(quiesce), serde_json::json!(resume)),
+    ]
+    .concat()
 }
