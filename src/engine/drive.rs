@@ -125,7 +125,7 @@ fn steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
             continue;
         }
         if !std::mem::replace(&mut proved, true) {
-            probe::prove_holds(run, &spec.name).map_err(|stop| stopped(plain(stop)))?;
+            probe::prove_holds(run, None).map_err(|stop| stopped(plain(stop)))?;
         }
         if spec.when && !applies(run, index).map_err(stopped)? {
             run.engine.event(Event::StepSkipped { step: spec.name.clone() });

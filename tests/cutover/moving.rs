@@ -16,7 +16,8 @@ impl Moving {
         let toml = std::fs::read_to_string(&file).expect("the project");
         // A watch of a second, and a way back that may be closed at once.
         let toml = toml.replace("[runbooks.cutover]\n", "[runbooks.cutover]\nwatch = \"1s\"\n");
-        let toml = toml.replace("[runbooks.cutover-finalize]\n", "[runbooks.cutover-finalize]\nafter = \"0s\"\napprove = true\n");
+        let toml = toml
+            .replace("[runbooks.cutover-finalize]\n", "[runbooks.cutover-finalize]\nafter = \"0s\"\napprove = true\n");
         std::fs::write(file, toml).expect("the project");
         moving
     }

@@ -220,6 +220,7 @@ fn another_laptop_is_refused_and_not_left_with_an_unfinished_run() {
 
 const HELD: &str = r#"
 fn frozen(made) { sql::value(params.app, "select frozen from freezer") }
+step("elsewhere", || 1).when(|| false);
 step("freeze", || { sql::exec(params.app, "update freezer set frozen = true, times = times + 1", #{}, #{ rows: 1 }); "ice" })
     .hold("writes frozen", "frozen")
     .cleanup(|made| sql::exec(params.app, "update freezer set thawed = {{ made }}", #{ made: made }, #{ rows: 1 }));
