@@ -183,10 +183,13 @@ fn a_plan_shows_every_step_a_platform_may_refuse_and_no_password_is_anywhere() {
     let project = std::fs::read_to_string(folder.join("runsheet.toml")).expect("the project");
     let old = moving.old().url;
     let mover = format!("postgresql://mover:{PASSWORD}@{}", old.rsplit_once('@').expect("a url").1);
-    let project = project.replacen(&json!(old).to_string(), &json!(mover).to_string(), 1)
-        + &railway.toml("shop", "service = \"web\"\nvariables = [\"DATABASE_URL\"]")
-        + &hyperdrive.toml("edge", "variables = [\"DATABASE_URL\"]")
-        + "[[consumers]]\nkind = \"env-file\"\nname = \"worker\"\npath = \"worker.env\"\nvariables = [\"DATABASE_URL\"]\n";
+    let project = [
+        project.replacen(&json!(old).to_string(), &json!(mover).to_string(), 1),
+        railway.toml("shop", "service = \"web\"\nvariables = [\"DATABASE_URL\"]"),
+        hyperdrive.toml("edge", "variables = [\"DATABASE_URL\"]"),
+        "[[consumers]]\nkind = \"env-file\"\nname = \"worker\"\npath = \"worker.env\"\nvariables = [\"DATABASE_URL\"]\n".to_owned(),
+    ]
+    .concat();
     std::fs::write(folder.join("runsheet.toml"), project).expect("the project");
 
     // Nobody has written the file yet.
