@@ -1,6 +1,5 @@
 //! Moving a database from one server to another, with what must be so before.
 
-mod attacks;
 mod dump;
 mod live;
 mod moving;
