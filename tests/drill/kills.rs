@@ -1,23 +1,13 @@
 //! A drill that is killed at any of its journal's writes is carried on with, and leaves nothing behind.
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
 use super::world::World;
-use crate::support::seed;
-
-/// Every so many writes one is died at, from a random one on; `RUNSHEET_EVERY=1` dies at each of them.
-fn stride() -> usize {
-    std::env::var("RUNSHEET_EVERY").ok().map_or(9, |text| text.parse().expect("a number"))
-}
+use crate::support::kills;
 
 #[test]
 fn a_drill_killed_around_its_journal_writes_is_resumed_and_passes() {
     let world = World::new();
-    let stride = stride();
-    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
     let mut died = 0;
-    for write in (first..).step_by(stride) {
+    for write in kills(9) {
         let when = if write % 2 == 0 { "before" } else { "after" };
         let said = world.project.run_with("RUNSHEET_CRASH", &format!("{when}:{write}"), &["run", "restore-drill"]);
         if said.code == 0 {

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 
 use super::world::{World, send};
-use crate::support::{Cluster, seed, wait_until};
+use crate::support::{Cluster, kills, wait_until};
 
 /// Within this everybody can write again; a second, and what a busy machine of tests needs.
 const SOON: Duration = Duration::from_millis(1500);
@@ -201,13 +199,11 @@ fn clients_that_stay_at_work_at_the_pooler_fail_the_run_and_everything_goes_on()
 /// Killed around its journal's writes, a run leaves either a committed freeze or a database that takes writes.
 #[test]
 fn killed_at_any_write_of_the_journal_what_is_not_committed_takes_writes_at_once() {
-    let every = std::env::var("RUNSHEET_EVERY").ok().map_or(5, |text| text.parse().expect("a number"));
     let world = World::shared("writes");
     world.project.file("go", "");
-    let first = StdRng::seed_from_u64(seed()).random_range(1..=every);
     let mut frozen = 0;
-    for write in (first..).step_by(every) {
-        let when = format!("{}:{write}", if (write / every).is_multiple_of(2) { "before" } else { "after" });
+    for (round, write) in kills(7).enumerate() {
+        let when = format!("{}:{write}", if round.is_multiple_of(2) { "before" } else { "after" });
         let said = world.project.run_with("RUNSHEET_CRASH", &when, &["run", "cut"]);
         let committed = world.database.try_sql("select 1").is_ok() && state(&world) == "committed";
         if !committed {

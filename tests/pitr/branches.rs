@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
+use super::kills::APART;
 use crate::program::project::{Project, Said};
 use crate::support::neon::Project as Neon;
-use crate::support::{Database, StandIn, seed, wait_until};
+use crate::support::{Database, StandIn, kills, seed, wait_until};
 
 /// A database on a branch with history; the project's target `app`.
 pub struct World {
@@ -148,10 +147,8 @@ fn a_restore_on_branches_killed_around_its_writes_is_made_once_and_leaves_only_t
     world.app.sql("delete from notes where id > 15");
     let at = format!("at={}", text(at));
     let run = ["run", "pitr-restore", "source=app", &at, "predicate=select count(*) = 20 from notes", "tables=notes"];
-    let stride = super::kills::stride();
-    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
     let mut died = 0;
-    for write in (first..).step_by(stride) {
+    for write in kills(APART) {
         let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
         let said = world.project.run_with("RUNSHEET_CRASH", &when, &run);
         super::kills::carried_on(&world.project, &when);

@@ -1,16 +1,11 @@
 //! A restore that is killed at any of its journal's writes is carried on with, repairs once, and leaves nothing behind.
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-
 use super::world::World;
 use crate::program::project::Project;
-use crate::support::seed;
+use crate::support::kills;
 
-/// Every so many writes one is died at, from a random one on; `RUNSHEET_EVERY=1` dies at each of them.
-pub fn stride() -> usize {
-    std::env::var("RUNSHEET_EVERY").ok().map_or(23, |text| text.parse().expect("a number"))
-}
+/// How far apart the writes are at which a run is killed: there are many.
+pub const APART: usize = 23;
 
 /// Carries a run on to its end, whatever it waits for.
 #[track_caller]
@@ -38,10 +33,8 @@ fn a_restore_killed_around_its_journal_writes_repairs_once_and_leaves_nothing() 
     let (from, to) = (format!("from={from}"), format!("to={to}"));
     let run =
         ["run", "pitr-restore", "source=app", "predicate=select count(*) = 9 from notes", &from, &to, "tables=notes"];
-    let stride = stride();
-    let first = StdRng::seed_from_u64(seed()).random_range(1..=stride);
     let mut died = 0;
-    for write in (first..).step_by(stride) {
+    for write in kills(APART) {
         let when = format!("{}:{write}", if write % 2 == 0 { "before" } else { "after" });
         let said = world.project.run_with("RUNSHEET_CRASH", &when, &run);
         if said.code == 5 {
@@ -70,8 +63,7 @@ fn a_repair_killed_behind_its_approval_is_made_once() {
         "create table notes (id int primary key, note text); insert into notes select n, 'note' from generate_series(1, 9) n",
     );
     let at = format!("at={}", world.second());
-    let stride = stride().min(7);
-    for write in (1..).step_by(stride) {
+    for write in kills(7) {
         world.app.sql("delete from notes where id > 6");
         world.restore(&[&at, "predicate=select count(*) = 9 from notes", "tables=notes"]).with_code(5);
         world.project.run(&["approve", "--why", "looks right"]).with_code(0);

@@ -21,3 +21,12 @@ fn a_word_is_found_by_its_last_part_and_a_family_by_its_name() {
     assert_eq!(family.as_array().map(Vec::len), Some(4), "{family}");
     project.run(&["words", "sql::exce"]).with_code(2).saying("did you mean `sql::exec`?");
 }
+
+#[test]
+fn every_family_stands_under_a_heading_of_its_own() {
+    let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/words.md")).unwrap_or_default();
+    let parameters = kept.split("\n## ").find(|part| part.starts_with("Parameters")).expect("what `params` is made of");
+    let strangers: Vec<&str> =
+        parameters.lines().filter(|line| line.starts_with("###") && line.contains("::")).collect();
+    assert!(strangers.is_empty(), "give their families a heading in `runsheet words`: {strangers:?}");
+}

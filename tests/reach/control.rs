@@ -1,7 +1,7 @@
 //! The schema that a run makes for its own things, and databases that are a run's because they were empty.
 
 use super::{EVERYTHING, empty, full, project, runbook};
-use crate::support::Database;
+use crate::support::{Database, kills};
 
 /// Schemas that runs made in a database.
 fn schemas(database: &Database) -> String {
@@ -101,7 +101,7 @@ fn what_was_accepted_stays_and_everything_that_came_goes() {
 }
 
 #[test]
-fn killed_before_and_after_each_of_its_journal_writes_a_claim_is_made_and_given_back() {
+fn killed_before_and_after_its_journal_writes_a_claim_is_made_and_given_back() {
     let target = empty("killed");
     let project = project(&full("killed"), &target);
     let before = target.dump();
@@ -115,7 +115,7 @@ fn killed_before_and_after_each_of_its_journal_writes_a_claim_is_made_and_given_
         "#,
     );
     for when in ["before", "after"] {
-        for write in 1.. {
+        for write in kills(4) {
             let context = format!("killed {when} write {write}");
             let first = project.run_with("RUNSHEET_CRASH", &format!("{when}:{write}"), &["run", "killed"]);
             if first.code == 0 {

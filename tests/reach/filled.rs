@@ -1,6 +1,7 @@
 //! A configured target is filled by the run that found it empty, and by nobody else.
 
 use super::{empty, full, managed, project, runbook};
+use crate::support::kills;
 
 const CLAIM: &str = r#"
     step("claim", || pg::control(params.target, #{ empty: true })).cleanup(|| pg::drop_control(params.target, #{ contents: true }));
@@ -123,8 +124,7 @@ fn killed_around_its_journal_writes_a_filling_begins_anew_and_is_whole() {
     "#;
     runbook(&project, "killed", &format!("{CLAIM}{steps}"));
     for (when, go_on) in [("after", &["resume"][..]), ("before", &["abandon", "--why", "a test"])] {
-        // Every third one: the two ways together meet each kind.
-        for write in (2..).step_by(3) {
+        for write in kills(7) {
             let context = format!("killed {when} write {write}, then {go_on:?}");
             let first = project.run_with("RUNSHEET_CRASH", &format!("{when}:{write}"), &["run", "killed"]);
             if first.code == 0 {

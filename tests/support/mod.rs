@@ -23,6 +23,9 @@ pub mod world;
 
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 pub use cluster::{Cluster, Database};
 pub use cutover::Cutover;
 pub use lab::Lab;
@@ -63,4 +66,16 @@ pub fn seed() -> u64 {
     let seed = given.unwrap_or_else(rand::random);
     println!("RUNSHEET_SEED={seed}");
     seed
+}
+
+/// How far apart the writes of a journal are at which runs are killed: `RUNSHEET_EVERY=1` is each of them.
+pub fn every() -> Option<usize> {
+    std::env::var("RUNSHEET_EVERY").ok().map(|text| text.parse().expect("RUNSHEET_EVERY is a number"))
+}
+
+/// The writes at which a run is killed: so far apart, from a random one on.
+pub fn kills(apart: usize) -> impl Iterator<Item = usize> {
+    let apart = every().unwrap_or(apart);
+    let first = StdRng::seed_from_u64(seed()).random_range(1..=apart);
+    (first..).step_by(apart)
 }

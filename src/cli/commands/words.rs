@@ -67,7 +67,14 @@ fn families(words: &[Word]) -> Vec<(&'static str, Vec<&Word>)> {
             "command" if word.name.contains("::") => "Programs",
             "check" | "gate" => "Proofs: a check is recorded and the step goes on, a gate stops it",
             "flow" => "People, waiting, several at once",
-            "now" | "random" | "env" | "log" => "Values and notes",
+            "now" | "random" | "env" | "log" | "time" => "Values and notes",
+            "logical" => "Live copies",
+            "freeze" => "Freezing writes",
+            "pgbouncer" => "PgBouncer",
+            "files" => "Env files",
+            "http" | "consumers" => "Services, and who uses the databases",
+            "github" => "GitHub",
+            "neon" => "Neon",
             _ => "Parameters",
         };
         match families.iter_mut().find(|(known, _)| *known == heading) {

@@ -168,20 +168,19 @@ impl File {
         for (name, values) in over.runbooks {
             self.runbooks.entry(name).or_default().extend(values);
         }
-        let neon = match (self.neon, over.neon) {
-            (Some(base), Some(over)) => Some(base.overridden(over)),
-            (base, over) => over.or(base),
-        };
-        let github = match (self.github, over.github) {
-            (Some(base), Some(over)) => Some(base.overridden(over)),
-            (base, over) => over.or(base),
-        };
-        let pgbouncer = match (self.pgbouncer, over.pgbouncer) {
-            (Some(base), Some(over)) => Some(base.overridden(over)),
-            (base, over) => over.or(base),
-        };
+        let neon = joined(self.neon, over.neon, NeonTable::overridden);
+        let github = joined(self.github, over.github, GithubTable::overridden);
+        let pgbouncer = joined(self.pgbouncer, over.pgbouncer, PgbouncerTable::overridden);
         let consumers = consumer::overridden(self.consumers, over.consumers);
         (self.targets, self.runbooks, Tables { neon, github, pgbouncer, consumers })
+    }
+}
+
+/// A table of the project under that of an environment, where either may be missing.
+fn joined<T>(base: Option<T>, over: Option<T>, overridden: fn(T, T) -> T) -> Option<T> {
+    match (base, over) {
+        (Some(base), Some(over)) => Some(overridden(base, over)),
+        (base, over) => over.or(base),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[neon]`, `[github]`, `[pgbouncer]` and `[[consumers]]`: variables expanded, addresses and names read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -106,35 +107,36 @@ pub struct Tables {
 /// Reads them, and gives the secrets that are kept under a name; what cannot be used says so to whoever needs it.
 pub fn resolve(tables: Tables, variables: &Variables, project: &Path) -> (Providers, Vec<(String, String)>) {
     let mut providers = Providers::default();
-    match tables.neon.map(|table| neon(table, variables)).transpose() {
-        Ok(access) => providers.neon = access,
-        Err(error) => {
-            providers.unusable.insert("neon", fault("neon.config", &error));
-        }
-    }
-    match tables.github.map(|table| github(table, variables)).transpose() {
-        Ok(access) => providers.github = access,
-        Err(error) => {
-            providers.unusable.insert("github", fault("github.config", &error));
-        }
-    }
-    match tables.pgbouncer.map(|table| pgbouncer(table, variables, project)).transpose() {
-        Ok(access) => providers.pgbouncer = access,
-        Err(error) => {
-            providers.unusable.insert("pgbouncer", fault("pgbouncer.config", &error));
-        }
-    }
-    let secrets = match consumer::resolve(tables.consumers, variables) {
-        Ok(resolved) => {
-            providers.consumers = resolved.consumers;
-            resolved.secrets
-        }
-        Err(error) => {
-            providers.unusable.insert("consumers", fault("consumers.config", &error));
-            Vec::new()
-        }
+    let unusable = &mut providers.unusable;
+    providers.neon = usable("neon", tables.neon.map(|table| neon(table, variables)), unusable);
+    providers.github = usable("github", tables.github.map(|table| github(table, variables)), unusable);
+    let pooler = tables.pgbouncer.map(|table| pgbouncer(table, variables, project));
+    providers.pgbouncer = usable("pgbouncer", pooler, unusable);
+    let consumers = Some(consumer::resolve(tables.consumers, variables));
+    let consumers = usable("consumers", consumers, unusable).unwrap_or_default();
+    providers.consumers = consumers.consumers;
+    (providers, consumers.secrets)
+}
+
+/// What a table says of a service, if it is there and can be used.
+fn usable<T>(
+    service: &'static str,
+    read: Option<Result<T, ConfigError>>,
+    unusable: &mut BTreeMap<&'static str, Fault>,
+) -> Option<T> {
+    let error = match read? {
+        Ok(access) => return Some(access),
+        Err(error) => error,
     };
-    (providers, secrets)
+    let fault = Fault::fatal(format!("{service}.config"), error.to_string());
+    unusable.insert(
+        service,
+        match error.hint() {
+            Some(hint) => fault.hinted(hint),
+            None => fault,
+        },
+    );
+    None
 }
 
 /// Keys, passwords and tokens, each with the name to show instead.
@@ -144,14 +146,6 @@ pub fn keys(providers: &Providers) -> Vec<(String, String)> {
     let console = providers.pgbouncer.iter().filter_map(|access| PostgresUrl::parse(access.admin.direct()).ok());
     let console = console.flat_map(|url| url.passwords).map(|password| ("pgbouncer.admin_url".to_owned(), password));
     neon.chain(tokens.map(|token| ("github.token".to_owned(), token))).chain(console).collect()
-}
-
-fn fault(code: &str, error: &ConfigError) -> Fault {
-    let fault = Fault::fatal(code, error.to_string());
-    match error.hint() {
-        Some(hint) => fault.hinted(hint),
-        None => fault,
-    }
 }
 
 fn neon(table: NeonTable, variables: &Variables) -> Result<NeonAccess, ConfigError> {

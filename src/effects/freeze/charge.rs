@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ground;
+use crate::model::Value;
 use crate::model::fault::Fault;
 use crate::model::reach::Tunnel;
 use crate::model::request::CommandRun;
@@ -59,6 +61,15 @@ pub struct Ended {
     pub pooler: String,
     /// What became of the command that starts the application; empty without one.
     pub command: String,
+}
+
+impl Ended {
+    /// What the row of a freeze says; empty where there is none any more.
+    pub fn of(row: &Value) -> Self {
+        let text = |key: &str| ground::text(row, key).to_owned();
+        let (state, at, by, why) = (text("state"), text("ended_at"), text("ended_by"), text("why"));
+        Self { state, at, by, why, ..Self::default() }
+    }
 }
 
 /// Everything that the watchdog must know to release what is frozen.

@@ -154,14 +154,7 @@ async fn by_hand(
     let broken = |error: tokio_postgres::Error| ground::harmless(&error, &what);
     let token = ground::text(row, "token");
     let row = release::database(&session.client, schema, token, "engine", why).await.map_err(broken)?;
-    let text = |key: &str| ground::text(&row, key).to_owned();
-    let mut ended = Ended {
-        state: text("state"),
-        at: text("ended_at"),
-        by: text("ended_by"),
-        why: text("why"),
-        ..Ended::default()
-    };
+    let mut ended = Ended::of(&row);
     if ended.state != "lifted" {
         return Ok(ended);
     }

@@ -34,7 +34,7 @@ pub async fn perform(freezing: &Freezing<'_>, request: &FreezeProve, ticket: &Ti
     let source = freezing.postgres.identify(&request.source).await?;
     if !source.identity.same_database(&session.moment.identity) {
         let message = format!("{through} is another database than {}: its canary proves nothing", request.source);
-        return Err(Fault::fatal("freeze.elsewhere", message).hinted("`as` is a target of the same database"));
+        return Err(Fault::fatal("freeze.elsewhere", message).hinted("`through` names a target of the same database"));
     }
     // Refused before rights or names are looked at, where the session only reads; otherwise it is taken back.
     let trying = session.client.batch_execute("BEGIN; CREATE TEMPORARY TABLE runsheet_canary (); ROLLBACK");

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio_postgres::types::Type;
 
 use super::place::{self, Place, Way};
-use super::{Logical, beat, progress, subscribe};
+use super::{Logical, beat, disk, progress, subscribe};
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::fault::Fault;
@@ -84,8 +84,7 @@ impl Drain<'_> {
 
     /// The copy flushes its WAL, and gets something that it answers.
     async fn nudge(&self) -> Result<(), Fault> {
-        let flush = "BEGIN READ WRITE; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'runsheet', ''); COMMIT";
-        self.target.batch(flush, WORD).await?;
+        disk::flush(self.target, WORD).await?;
         beat::send(self.source, self.place, self.way).await.map(|_| ())
     }
 

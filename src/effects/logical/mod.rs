@@ -8,6 +8,7 @@ mod carries;
 mod changed;
 mod compare;
 mod connection;
+mod disk;
 mod drain;
 mod gather;
 mod keyed;
@@ -40,9 +41,6 @@ use crate::model::request::logical::{
 };
 use crate::model::unknown;
 
-/// Begins the name of every word that is performed here.
-const FAMILY: &str = "logical::";
-
 /// What keeping a live copy needs.
 pub struct Logical<'a> {
     /// The surroundings.
@@ -63,11 +61,6 @@ impl Logical<'_> {
         self.postgres.give_back(source);
         self.postgres.give_back(target);
     }
-}
-
-/// Whether a word is performed here.
-pub fn knows(word: &str) -> bool {
-    word.starts_with(FAMILY)
 }
 
 /// Performs one of these words once.

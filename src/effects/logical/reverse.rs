@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::place::{self, Place, Way};
 use super::subscribe::Rows;
-use super::{Logical, beat, carries, publish, remove, subscribe};
+use super::{Logical, beat, carries, disk, publish, remove, subscribe};
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::quote;
 use crate::effects::{Done, Ledger, Ticket};
@@ -90,11 +90,9 @@ async fn enabled(session: &Session, name: &str) -> Result<bool, Fault> {
     rows.first().map_or(Ok(false), |row| column(row, 0))
 }
 
-/// Moves a slot to where the WAL is now. A commit of one's own brings everything before it to disk.
+/// Moves a slot to where the WAL is now.
 async fn forgo(session: &Session, slot: &str) -> Result<(), Fault> {
-    session
-        .batch("BEGIN READ WRITE; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'runsheet', ''); COMMIT", WORD)
-        .await?;
+    disk::flush(session, WORD).await?;
     let asked =
         "select pg_replication_slot_advance(slot_name, pg_current_wal_flush_lsn()) from pg_catalog.pg_replication_slots
                   where slot_name = $1 and confirmed_flush_lsn < pg_current_wal_flush_lsn()";

@@ -8,7 +8,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::changed::Changed;
 use super::gather::{self, Stream};
 use super::place::{self, Place};
-use super::{Logical, publish};
+use super::{Logical, disk, publish};
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::measure;
 use crate::effects::postgres::{application_name, quote};
@@ -192,7 +192,7 @@ pub async fn gather(
     ledger.started(session.holds())?;
     ledger.intent(json!({ "schema": place.schema }))?;
     let mut changed = stream.known(logical).await?;
-    let upto = flushed(&session).await?;
+    let upto = disk::flushed(&session, LogicalGather::WORD).await?;
     stream.gather(logical, &mut changed, upto).await?;
     let value = json!({ "lsn": lsn::text(upto), "changed": changed.keys(), "tables": changed.tables.len() });
     logical.postgres.give_back(session);
@@ -219,7 +219,8 @@ pub async fn changed_since(
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
     // What was read already is known by parts; one that ends behind the position counts as a whole.
     let parts = known.counted.iter().filter(|(end, _)| *end > since).map(|(_, counted)| counted.clone());
-    let rest = stream.since(&mut Changed::default(), flushed(&session).await?, since).await?.counted;
+    let upto = disk::flushed(&session, LogicalChangedSince::WORD).await?;
+    let rest = stream.since(&mut Changed::default(), upto, since).await?.counted;
     for (table, count) in parts.chain([rest]).flatten() {
         *counted.entry(table).or_default() += count;
     }
@@ -228,10 +229,4 @@ pub async fn changed_since(
     let changes: u64 = counted.values().sum();
     let tables: Vec<&String> = counted.keys().collect();
     Ok(Done { value: json!({ "changes": changes, "tables": tables, "ddl": ddl }), rows: Some(changes) })
-}
-
-/// Up to where a server's WAL is on its disk.
-pub async fn flushed(session: &Session) -> Result<u64, Fault> {
-    let rows = session.ask("select (pg_current_wal_flush_lsn() - '0/0')::int8", &[], WORD).await?;
-    rows.first().map_or(Ok(0), |row| Ok(column::<i64>(row, 0)?.cast_unsigned()))
 }

@@ -15,7 +15,7 @@ use super::changed::{Changed, Key, Name, Part};
 use super::gather::Stream;
 use super::rows::{self, CHUNK, Difference, Pair, WHAT};
 use super::sides::{self, LeftOut, Sides};
-use super::{Logical, place, watch};
+use super::{Logical, disk, place};
 use crate::effects::postgres::application_name;
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::postgres::measure;
@@ -44,7 +44,7 @@ pub async fn perform(logical: &Logical<'_>, request: &LogicalCompareChanged, tic
         let way = place.outgoing(&source, request.back)?;
         let stream = Stream::open(&source, &place, way).await?;
         let mut changed = stream.known(logical).await?;
-        let upto = watch::flushed(&source).await?;
+        let upto = disk::flushed(&source, WHAT).await?;
         let since = stream.since(&mut changed, upto, 0).await?;
         require_drained(&source, &place.stream(way), since.touched).await?;
         let keyed = stream.keyed;

@@ -44,11 +44,6 @@ use crate::model::target;
 pub use by_hand::by_hand;
 pub use preview::preview;
 
-/// Whether a word is performed here.
-pub fn knows(word: &str) -> bool {
-    word.starts_with("neon::")
-}
-
 /// The API with the databases behind it.
 pub struct Neon<'a> {
     /// Sessions and targets.

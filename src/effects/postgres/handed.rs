@@ -12,9 +12,16 @@ use crate::model::request::Request;
 use crate::model::request::copying::{PgAddress, PgUrl};
 use crate::model::target::{self, TlsMode};
 
-/// Answers the handle. A database that a run made is looked at first, so that no other is ever handed out by such a name.
+/// Performs one of them.
 pub async fn perform(postgres: &Postgres, action: &Action) -> Result<Done, Fault> {
-    let request = PgUrl::of(action)?;
+    match action.word.as_str() {
+        PgAddress::WORD => address(postgres, &PgAddress::of(action)?).await,
+        _ => url(postgres, &PgUrl::of(action)?).await,
+    }
+}
+
+/// The handle. A database that a run made is looked at first, so that no other is ever handed out by such a name.
+async fn url(postgres: &Postgres, request: &PgUrl) -> Result<Done, Fault> {
     if target::made(&request.target).is_some() {
         postgres.identify(&request.target).await?;
     }
@@ -33,8 +40,7 @@ pub async fn perform(postgres: &Postgres, action: &Action) -> Result<Done, Fault
 }
 
 /// The parts of a URL, for those who take them one by one.
-pub async fn address(postgres: &Postgres, action: &Action) -> Result<Done, Fault> {
-    let request = PgAddress::of(action)?;
+async fn address(postgres: &Postgres, request: &PgAddress) -> Result<Done, Fault> {
     let mut target = postgres.target(&request.target).await?.into_owned();
     if request.pooled {
         target.direct_url = None;
@@ -65,9 +71,6 @@ pub async fn address(postgres: &Postgres, action: &Action) -> Result<Done, Fault
 
 /// The same; it changes nothing.
 pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, Fault> {
-    let done = match action.word.as_str() {
-        PgAddress::WORD => address(postgres, action).await?,
-        _ => perform(postgres, action).await?,
-    };
+    let done = perform(postgres, action).await?;
     Ok(Previewed { level: Level::Read, value: Some(done.value), by_hand: Vec::new(), notes: Vec::new() })
 }

@@ -123,7 +123,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 ),
             ],
             errors: &[
-                ("freeze.elsewhere", "`as` is another database"),
+                ("freeze.elsewhere", "`through` is another database"),
                 ("freeze.canary", "no answer: it waits at the paused pooler"),
             ],
             example: "let canary = freeze::prove(params.source); gate::that(\"writes are refused\", canary.refused, canary.said);",

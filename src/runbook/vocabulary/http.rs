@@ -61,7 +61,7 @@ const CHANGE: &[&str] = &[
     "writes",
 ];
 
-const CHANGE_PARAMS: &[Param] =
+const POST: &[Param] =
     &[URL, BODY, HEADERS, TIMEOUT, OK, TAKE, SECRET, SAME, FAIL, TITLE, REPEATABLE, PROBE, KEY, READ_ONLY, WRITES];
 
 pub(crate) const WORDS: &[Entry] = &[
@@ -78,30 +78,38 @@ pub(crate) const WORDS: &[Entry] = &[
         most: 2,
         run: get,
     },
-    change(
-        "http::post",
-        "http::post(url, body, #{ headers, timeout, ok, take, secret, same, fail, title, repeatable | probe | key | read_only, writes }) -> #{ status, json | text, NAME… }",
-        "Sends something to a service. \"Too many requests\" is waited out. Where the answer gets lost it is *outcome unknown*, unless it is repeatable, names a probe, sends a key that is the same on every attempt, or only reads.",
-        "http::post(\"https://ci.example.com/deploy\", #{ ref: \"main\" }, #{ headers: #{ authorization: `Bearer ${env(\"CI_TOKEN\")}` }, key: \"Idempotency-Key\" });",
-    ),
-    change(
-        "http::put",
-        "http::put(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
-        "Puts something to a service; as http::post.",
-        "http::put(\"https://flags.example.com/read-only\", #{ on: true }, #{ repeatable: true });",
-    ),
-    change(
-        "http::patch",
-        "http::patch(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
-        "Changes something at a service; as http::post.",
-        "http::patch(\"https://flags.example.com/read-only\", #{ on: true }, #{ repeatable: true });",
-    ),
-    change(
-        "http::delete",
-        "http::delete(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
-        "Removes something at a service; as http::post. Where it may be gone already, say `ok: [\"2xx\", 404]`.",
-        "http::delete(\"https://flags.example.com/read-only\", (), #{ repeatable: true, ok: [\"2xx\", 404] });",
-    ),
+    change(Word {
+        name: "http::post",
+        signature: "http::post(url, body, #{ headers, timeout, ok, take, secret, same, fail, title, repeatable | probe | key | read_only, writes }) -> #{ status, json | text, NAME… }",
+        summary: "Sends something to a service. \"Too many requests\" is waited out. Where the answer gets lost it is *outcome unknown*, unless it is repeatable, names a probe, sends a key that is the same on every attempt, or only reads.",
+        params: POST,
+        errors: ERRORS,
+        example: "http::post(\"https://ci.example.com/deploy\", #{ ref: \"main\" }, #{ headers: #{ authorization: `Bearer ${env(\"CI_TOKEN\")}` }, key: \"Idempotency-Key\" });",
+    }),
+    change(Word {
+        name: "http::put",
+        signature: "http::put(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
+        summary: "Puts something to a service. Options and faults are those of http::post.",
+        params: &[URL, BODY],
+        errors: &[],
+        example: "http::put(\"https://flags.example.com/read-only\", #{ on: true }, #{ repeatable: true });",
+    }),
+    change(Word {
+        name: "http::patch",
+        signature: "http::patch(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
+        summary: "Changes something at a service. Options and faults are those of http::post.",
+        params: &[URL, BODY],
+        errors: &[],
+        example: "http::patch(\"https://flags.example.com/read-only\", #{ on: true }, #{ repeatable: true });",
+    }),
+    change(Word {
+        name: "http::delete",
+        signature: "http::delete(url, body, #{ …as http::post… }) -> #{ status, json | text, NAME… }",
+        summary: "Removes something at a service. Options and faults are those of http::post. Where it may be gone already, say `ok: [\"2xx\", 404]`.",
+        params: &[URL, BODY],
+        errors: &[],
+        example: "http::delete(\"https://flags.example.com/read-only\", (), #{ repeatable: true, ok: [\"2xx\", 404] });",
+    }),
     Entry {
         word: Word {
             name: "consumers",
@@ -117,8 +125,7 @@ pub(crate) const WORDS: &[Entry] = &[
     },
 ];
 
-const fn change(name: &'static str, signature: &'static str, summary: &'static str, example: &'static str) -> Entry {
-    let word = Word { name, signature, summary, params: CHANGE_PARAMS, errors: ERRORS, example };
+const fn change(word: Word) -> Entry {
     Entry { word, least: 1, most: 3, run: send }
 }
 

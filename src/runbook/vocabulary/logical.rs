@@ -30,7 +30,7 @@ pub(crate) const WORDS: &[Entry] = &[
             summary: "What logical replication carries of a database, and what it does not, by name: `schema.table`. Carried: `tables`; of these, `identity_full` have no other key than the whole row. Not carried: `no_key` (a row cannot be told from another), `unlogged`, `large_objects` (how many), `foreign`, `matviews` (refresh them), `of_extensions`. `generated` are columns that the target computes for itself.",
             params: &[SOURCE],
             errors: &[],
-            example: "let carries = logical::carries(params.source);\n    gate::that(\"every table has a key\", carries.no_key.is_empty(), `${carries.no_key}`);",
+            example: "let carries = logical::carries(params.source);\ngate::that(\"every table has a key\", carries.no_key.is_empty(), `${carries.no_key}`);",
         },
         least: 1,
         most: 1,
