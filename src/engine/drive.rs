@@ -124,8 +124,13 @@ fn steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
             run.engine.event(Event::StepReplayed { step: spec.name.clone() });
             continue;
         }
+        // Answered before: it says nothing about where the run has come to.
+        if spec.when && answered(run, &spec.name) == Some(false) {
+            run.engine.event(Event::StepSkipped { step: spec.name.clone() });
+            continue;
+        }
         if !std::mem::replace(&mut proved, true) {
-            probe::prove_holds(run, None).map_err(|stop| stopped(plain(stop)))?;
+            probe::prove_holds(run, &spec.name).map_err(|stop| stopped(plain(stop)))?;
         }
         if spec.when && !applies(run, index).map_err(stopped)? {
             run.engine.event(Event::StepSkipped { step: spec.name.clone() });
@@ -139,13 +144,20 @@ fn steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
     Ok(())
 }
 
+/// What a step's `.when` said, if it was asked already.
+fn answered(run: &Run, step: &str) -> Option<bool> {
+    match run.state.closure(step, Phase::When).end {
+        Some(StepEnd::Done { output, .. }) => Some(output == Value::Bool(true)),
+        Some(StepEnd::Skipped) => Some(false),
+        _ => None,
+    }
+}
+
 /// Whether a step's `.when` says yes; its answer is kept, so that a resumed run does not change its mind.
 fn applies(run: &Arc<Run>, index: usize) -> Result<bool, Box<ScriptError>> {
     let step = &run.script.declaration().steps[index].name;
-    match run.state.closure(step, Phase::When).end {
-        Some(StepEnd::Done { output, .. }) => return Ok(output == Value::Bool(true)),
-        Some(StepEnd::Skipped) => return Ok(false),
-        _ => {}
+    if let Some(applies) = answered(run, step) {
+        return Ok(applies);
     }
     let (answer, ..) = call(run, index, Phase::When, None)?;
     match answer {

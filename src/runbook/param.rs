@@ -76,7 +76,7 @@ fn from_text(kind: &ParamKind, text: &str, exact: &str) -> Result<Value, String>
             .map_err(|_| refused()),
         ParamKind::Moment => moment(text).ok_or_else(refused),
         ParamKind::OneOf(choices) if choices.iter().any(|choice| choice == text) => Ok(text.into()),
-        ParamKind::OneOf(choices) => Err(format!("{}{}", refused(), super::vocabulary::did_you_mean(text, choices))),
+        ParamKind::OneOf(_) => Err(refused()),
         // A literal secret would stand in the shell's history, and everyone on the machine could read it.
         ParamKind::Secret if text.starts_with("env:") || text.starts_with("file:") => Ok(text.into()),
         ParamKind::Secret => Err(format!("this is not {}", wanted(kind))),

@@ -16,7 +16,8 @@ fn a_live_cutover_moves_an_application_that_writes_and_goes_back_and_forth_witho
     assert!(refused.is_err_and(|said| said.contains("read-only")), "{}", said.out);
 
     // Back again, with what the new side took meanwhile.
-    moving.world.run(&["run", "cutover-rollback", "approve=true"]).with_code(0);
+    let back = moving.world.run(&["run", "cutover-rollback", "approve=true"]).with_code(0);
+    assert!(!back.err.contains("is lost"), "the run that goes back keeps its locks: {}", back.err);
     moving.served();
     moving.all_on("source");
 }

@@ -220,7 +220,6 @@ fn another_laptop_is_refused_and_not_left_with_an_unfinished_run() {
 
 const HELD: &str = r#"
 fn frozen(made) { sql::value(params.app, "select frozen from freezer") }
-step("elsewhere", || 1).when(|| false);
 step("freeze", || { sql::exec(params.app, "update freezer set frozen = true, times = times + 1", #{}, #{ rows: 1 }); "ice" })
     .hold("writes frozen", "frozen")
     .cleanup(|made| sql::exec(params.app, "update freezer set thawed = {{ made }}", #{ made: made }, #{ rows: 1 }));
@@ -236,6 +235,16 @@ const FREEZER: &str = "create table freezer (frozen bool, times int, allowed boo
 fn a_hold_is_proved_on_resume_even_when_only_reads_are_left() {
     let (database, project) = world(FREEZER);
     project.runbook("held", HELD);
+    project.run(&["run", "held"]).with_code(3);
+    database.sql("update freezer set frozen = false, allowed = true");
+    project.run(&["resume"]).with_code(0).saying("writes frozen");
+    assert_eq!(database.sql("select times from freezer"), "2", "the step that made the hold was performed anew");
+}
+
+#[test]
+fn a_step_that_did_not_apply_hides_no_hold_that_broke() {
+    let (database, project) = world(FREEZER);
+    project.runbook("held", &format!("step(\"never\", || ()).when(|| false);{HELD}"));
     project.run(&["run", "held"]).with_code(3);
     database.sql("update freezer set frozen = false, allowed = true");
     project.run(&["resume"]).with_code(0).saying("writes frozen");

@@ -156,7 +156,13 @@ impl Args {
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
                     let again = format!("eval \"$({})\"", out.carried("runsheet lab status"));
-                    let next = if std::io::stdout().is_terminal() { again } else { "psql \"$LAB_SOURCE_URL\"".into() };
+                    let next = if lab.cutover.is_some() {
+                        format!("{} > runsheet.toml", out.carried("runsheet lab toml"))
+                    } else if std::io::stdout().is_terminal() {
+                        again
+                    } else {
+                        "psql \"$LAB_SOURCE_URL\"".into()
+                    };
                     out.talk(&format!("{} {next}", out.paint("1", "next:")));
                 }
                 Ok(Verdict::Pass)

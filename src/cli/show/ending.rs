@@ -111,7 +111,7 @@ impl Closing {
         let mendable = !ending.fault.as_ref().is_some_and(wants_editor);
         if mendable && self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
             help(&format!(
-                "resume tries again, with the text that the run was started with; to change the runbook, first \
+                "resume tries again, with the text and the parameters that the run was started with; to change either, first \
                  `runsheet undo {run}` or `runsheet abandon {run} --why …`",
                 run = self.run
             ));

@@ -88,9 +88,12 @@ fn summary(text: &mut String, plan: &Plan) {
         None => "until the run is done".to_owned(),
     };
     let _ = match names(&|step| step.undo) {
-        None => writeln!(text, "way back: none, no step has an undo"),
+        None => writeln!(text, "no step has an undo"),
         Some(steps) => writeln!(text, "way back, {until}: undo of {steps}"),
     };
+    if let Some(steps) = names(&|step| step.cleanup) {
+        let _ = writeln!(text, "cleaned up when the run ends, however it ends: {steps}");
+    }
     if let Some(steps) = names(&|step| changes(step) && !step.undo && !step.cleanup) {
         let _ = writeln!(text, "stays as it is after an undo: {steps}");
     }

@@ -198,11 +198,13 @@ begin
     return to_jsonb(f) || jsonb_build_object('flipped', coalesce(flipped, false));
 end $body$;
 
--- Ends sessions that came in while everything was frozen: they would stay read-only for as long as they live.
+-- Ends sessions that came in while everything was frozen: they would stay read-only for as long as they live. A run's sessions
+-- say for themselves when they write, and whoever opens is often another run than the one that froze: it keeps its lock.
 create or replace function CONTROL.freeze_thaw(of_token text, until timestamptz) returns int
 language sql set search_path = pg_catalog, pg_temp as $body$
     select CONTROL.freeze_end((select array_agg(s.pid) from CONTROL.freeze_strangers(of_token) s, CONTROL.freeze f
-                                where f.token = of_token and s.client and s.since >= f.armed_at and s.since <= until))
+                                where f.token = of_token and s.client and s.since >= f.armed_at and s.since <= until
+                                  and not starts_with(s.application, 'runsheet ')))
 $body$;
 
 -- Makes a committed side writable again, for a way back.

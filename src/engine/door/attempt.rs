@@ -130,7 +130,7 @@ impl ExecuteDoor {
             run.locks.prove(run, target)?;
         }
         if self.closure.phase == Phase::Perform {
-            super::probe::prove_holds(run, Some(&self.closure.spec.name))?;
+            super::probe::prove_holds(run, &self.closure.spec.name)?;
         }
         Ok(())
     }

@@ -43,9 +43,9 @@ pub fn ask(run: &Arc<Run>, name: &str, action: &Action) -> Result<ProbeAnswer, S
     })
 }
 
-/// Proves every hold of the steps before `step`; all that were made, without one.
-pub fn prove_holds(run: &Arc<Run>, step: Option<&str>) -> Result<(), Stop> {
-    let before = run.script.declaration().steps.iter().take_while(|spec| step != Some(spec.name.as_str()));
+/// Proves every hold of the steps before `step`.
+pub fn prove_holds(run: &Arc<Run>, step: &str) -> Result<(), Stop> {
+    let before = run.script.declaration().steps.iter().take_while(|spec| spec.name != step);
     for spec in before.filter(|spec| !spec.holds.is_empty()) {
         let Some(made) = run.output(&spec.name) else { continue };
         for hold in &spec.holds {

@@ -108,7 +108,7 @@ fn toml(cutover: &Cutover, book: &Book) -> String {
     let runbook = |name: &str, more: &str| {
         format!("[runbooks.{name}]\nsource = \"old\"\ntarget = \"new\"\nnew_app = \"new-app\"\n{more}\n")
     };
-    let paused = format!("pooler = {}\n", text(&pooler.database));
+    let paused = format!("app = \"old-app\"\npooler = {}\n", text(&pooler.database));
     [
         target("old", &book.url(SOURCE, SUPERUSER, APP)),
         target("old-app", source_url),
@@ -120,7 +120,7 @@ fn toml(cutover: &Cutover, book: &Book) -> String {
             text(&pooler.database),
             text(&pooler.config)
         ),
-        runbook("cutover", &format!("app = \"old-app\"\n{paused}")),
+        runbook("cutover", &paused),
         runbook("cutover-rollback", &paused),
         "[runbooks.cutover-finalize]\nsource = \"old\"\ntarget = \"new\"\n\n".to_owned(),
         "# What stops and starts the application, for strategy=dump:\n".to_owned(),

@@ -157,7 +157,7 @@ pub(crate) fn register(engine: &mut Engine, book: &Arc<Book>) {
     }
 }
 
-/// `, did you mean …?`, or nothing when no name is near.
+/// `, did you mean …?`, all the names when they are few, or nothing.
 pub(crate) fn did_you_mean(given: &str, known: &[String]) -> String {
     let near = known.iter().map(|name| (strsim::damerau_levenshtein(given, name), name)).min();
     match near {
