@@ -98,6 +98,11 @@ pub async fn preview(freezing: &Freezing<'_>, action: &Action) -> Result<Preview
             let done = prove::able(freezing, &FreezeAble::of(action)?, &ticket).await?;
             Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
         }
+        // Of another run, whose schema this one neither makes nor misses.
+        FreezeLast::WORD if FreezeLast::of(action)?.schema.is_some() => {
+            let done = commit::last(freezing, &FreezeLast::of(action)?, &ticket).await?;
+            Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
+        }
         FreezeArm::WORD => {
             let source = FreezeArm::of(action)?.source;
             let done = prove::able(freezing, &FreezeAble { source }, &ticket).await?;
@@ -116,7 +121,7 @@ pub async fn preview(freezing: &Freezing<'_>, action: &Action) -> Result<Preview
 }
 
 /// Whose action a preview's look is.
-fn nobody() -> Ticket {
+pub(super) fn nobody() -> Ticket {
     use crate::model::ids::{ActionKey, Phase};
     let key = ActionKey { step: "preview".to_owned(), phase: Phase::Perform, lane: String::new(), seq: 0 };
     Ticket { run: None, origin: super::Origin::default(), key, attempt: 1 }

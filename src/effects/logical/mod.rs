@@ -129,6 +129,12 @@ pub async fn preview(logical: &Logical<'_>, action: &Action) -> Result<Previewed
             let done = carries::perform(logical, &LogicalCarries::of(action)?).await?;
             Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
         }
+        // Of another run, whose schema this one neither makes nor misses.
+        LogicalProgress::WORD if LogicalProgress::of(action)?.schema.is_some() => {
+            let ticket = super::freeze::nobody();
+            let done = progress::perform(logical, &LogicalProgress::of(action)?, &ticket).await?;
+            Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
+        }
         LogicalPublish::WORD => {
             let notes = publish::foresee(logical, &LogicalPublish::of(action)?).await?;
             Ok(Previewed { level: Level::Prepared, notes, ..shown })

@@ -285,6 +285,15 @@ impl Options<'_, '_> {
         }
     }
 
+    /// An option as text, where something unknown comes as its handle.
+    pub fn handle(&self, key: &str) -> Result<Option<String>, Error> {
+        let given = self.values.get(key).filter(|value| value.is::<Unknown>());
+        match given.and_then(Unknown::of) {
+            Some(_) => Ok(given.and_then(|value| convert::to_value(value).ok()?.as_str().map(str::to_owned))),
+            None => self.text(key),
+        }
+    }
+
     pub fn flag(&self, key: &str) -> Result<bool, Error> {
         match self.value(key)? {
             None => Ok(false),

@@ -97,7 +97,7 @@ fn drop_control(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
     let options = call.options(1, &["contents", "run"])?;
     let request =
-        PgDropControl { target: target.clone(), contents: options.flag("contents")?, run: options.text("run")? };
+        PgDropControl { target: target.clone(), contents: options.flag("contents")?, run: options.handle("run")? };
     let shown = match (&request.run, request.contents) {
         (Some(_), true) => {
             return Err(call.misuse("only this run's own contents are emptied: give `contents` or `run`"));

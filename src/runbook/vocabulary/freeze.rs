@@ -187,7 +187,7 @@ fn change(word: &str, request: &impl serde::Serialize, shown: &str, class: Recov
 }
 
 fn schema(options: &Options<'_, '_>) -> Result<Option<String>, super::call::Error> {
-    options.text("schema")
+    options.handle("schema")
 }
 
 fn able(call: &Call<'_>) -> Answer {

@@ -223,7 +223,7 @@ fn publish(call: &Call<'_>) -> Answer {
     let writes = vec![server(&source)];
     let request = LogicalPublish {
         source,
-        schema: options.text("schema")?,
+        schema: options.handle("schema")?,
         without: options.texts("without")?.unwrap_or_default(),
     };
     call.give(&call.perform(Action::change(LogicalPublish::WORD, &request, shown, Recovery::Provable, writes))?)
@@ -235,7 +235,7 @@ fn subscribe(call: &Call<'_>) -> Answer {
     let copy = if options.given("copy").is_some() { options.flag("copy")? } else { true };
     let shown = title(&format!("have {target} follow {source}"));
     let writes = both(&target).into_iter().chain([server(&source)]).collect();
-    let request = LogicalSubscribe { target, source: source.clone(), schema: options.text("schema")?, copy };
+    let request = LogicalSubscribe { target, source: source.clone(), schema: options.handle("schema")?, copy };
     let mut action = Action::change(LogicalSubscribe::WORD, &request, shown, Recovery::Provable, writes);
     action.reads = vec![Resource::database(&source)];
     call.give(&call.perform(action)?)
@@ -244,7 +244,7 @@ fn subscribe(call: &Call<'_>) -> Answer {
 fn progress(call: &Call<'_>) -> Answer {
     let (target, source) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema", "back"])?;
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let shown = title(&format!("how far {target} follows {source}"));
     let reads = both(&target).into_iter().chain(both(&source)).collect();
     let request = LogicalProgress { target, source, schema, back };
@@ -254,7 +254,7 @@ fn progress(call: &Call<'_>) -> Answer {
 fn beat(call: &Call<'_>) -> Answer {
     let source = call.text(0)?;
     let options = call.options(1, &["schema", "back"])?;
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let shown = title(&format!("a heartbeat of {source}"));
     let writes = vec![server(&source)];
     let request = LogicalBeat { source, schema, back };
@@ -268,7 +268,7 @@ fn arrived(call: &Call<'_>) -> Answer {
         return Err(call.misuse("`beat` must be the number `beat` of what logical::beat answered"));
     }
     let options = call.options(2, &["schema", "back"])?;
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let shown = title(&format!("whether a heartbeat is in {target}"));
     let reads = vec![Resource::database(&target)];
     let request = LogicalArrived { target, beat, schema, back };
@@ -281,7 +281,7 @@ fn drain(call: &Call<'_>) -> Answer {
     let shown = title(&format!("drain {source} into {target}"));
     let writes = vec![server(&source), server(&target), Resource::database(&target)];
     let limit = options.seconds("limit")?.unwrap_or(30.0);
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let request = LogicalDrain { source: source.clone(), target, schema, back, limit };
     let mut action = Action::change(LogicalDrain::WORD, &request, shown, Recovery::Repeatable, writes);
     action.reads = vec![Resource::database(&source)];
@@ -302,7 +302,7 @@ fn sequences(call: &Call<'_>) -> Answer {
 fn stop(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
     let options = call.options(1, &["schema", "back"])?;
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let shown = title(&format!("{target} follows no more"));
     let writes = both(&target).to_vec();
     let request = LogicalStop { target, schema, back };
@@ -311,7 +311,7 @@ fn stop(call: &Call<'_>) -> Answer {
 
 fn remove(call: &Call<'_>) -> Answer {
     let (target, source) = (call.text(0)?, call.text(1)?);
-    let schema = call.options(2, &["schema"])?.text("schema")?;
+    let schema = call.options(2, &["schema"])?.handle("schema")?;
     let shown = title(&format!("remove the live copy of {source} in {target}"));
     let writes = both(&target).into_iter().chain(both(&source)).collect();
     let request = LogicalRemove { target, source, schema };

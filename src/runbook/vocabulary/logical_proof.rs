@@ -159,7 +159,7 @@ fn watch(call: &Call<'_>) -> Answer {
     let options = call.options(1, &["schema", "back"])?;
     let shown = title(&format!("watch what changes in {source}"));
     let writes = vec![server(&source)];
-    let request = LogicalWatch { source, schema: options.text("schema")?, back: options.flag("back")? };
+    let request = LogicalWatch { source, schema: options.handle("schema")?, back: options.flag("back")? };
     call.give(&call.perform(Action::change(LogicalWatch::WORD, &request, shown, Recovery::Provable, writes))?)
 }
 
@@ -168,7 +168,7 @@ fn gather(call: &Call<'_>) -> Answer {
     let options = call.options(1, &["schema", "back"])?;
     let shown = title(&format!("read what changed in {source}"));
     let writes = vec![server(&source)];
-    let request = LogicalGather { source, schema: options.text("schema")?, back: options.flag("back")? };
+    let request = LogicalGather { source, schema: options.handle("schema")?, back: options.flag("back")? };
     call.give(&call.perform(Action::change(LogicalGather::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
@@ -180,7 +180,7 @@ fn compare(call: &Call<'_>) -> Answer {
     // It flushes the target's WAL, which changes none of its data.
     writes.push(server(&target));
     let reads = vec![Resource::database(&source), Resource::database(&target)];
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let connections = connections(options.whole("connections")?);
     let request = LogicalCompare { source, target, schema, back, connections };
     let mut action = Action::change(LogicalCompare::WORD, &request, shown, Recovery::Repeatable, writes);
@@ -196,7 +196,7 @@ fn compare_changed(call: &Call<'_>) -> Answer {
     let request = LogicalCompareChanged {
         source,
         target,
-        schema: options.text("schema")?,
+        schema: options.handle("schema")?,
         back: options.flag("back")?,
         counts: if options.given("counts").is_some() { options.flag("counts")? } else { true },
         limit: options.seconds("limit")?.unwrap_or(5.0),
@@ -214,8 +214,8 @@ fn changed_since(call: &Call<'_>) -> Answer {
     let options = call.options(1, &["lsn", "schema", "back"])?;
     let shown = title(&format!("who wrote to {source} since"));
     let reads = both(&source).to_vec();
-    let (schema, back) = (options.text("schema")?, options.flag("back")?);
-    let request = LogicalChangedSince { source, schema, back, lsn: options.text("lsn")? };
+    let (schema, back) = (options.handle("schema")?, options.flag("back")?);
+    let request = LogicalChangedSince { source, schema, back, lsn: options.handle("lsn")? };
     call.give(&call.perform(Action::read(LogicalChangedSince::WORD, &request, shown, reads))?)
 }
 
@@ -228,7 +228,7 @@ fn reverse(call: &Call<'_>) -> Answer {
     let shown = title(&shown);
     let writes = vec![server(&target), server(&source)];
     let without = options.texts("without")?.unwrap_or_default();
-    let request = LogicalReverse { target, source, schema: options.text("schema")?, without, prepare };
+    let request = LogicalReverse { target, source, schema: options.handle("schema")?, without, prepare };
     call.give(&call.perform(Action::change(LogicalReverse::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
@@ -237,7 +237,7 @@ fn forward(call: &Call<'_>) -> Answer {
     let options = call.options(2, &["schema"])?;
     let shown = title(&format!("have {target} follow {source} again"));
     let writes = both(&target).into_iter().chain([server(&source)]).collect();
-    let request = LogicalForward { target, source, schema: options.text("schema")? };
+    let request = LogicalForward { target, source, schema: options.handle("schema")? };
     call.give(&call.perform(Action::change(LogicalForward::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
@@ -246,6 +246,6 @@ fn retire(call: &Call<'_>) -> Answer {
     let options = call.options(2, &["schema"])?;
     let shown = title(&format!("{target} never follows {source} again"));
     let writes = both(&target).into_iter().chain([server(&source)]).collect();
-    let request = LogicalRetire { target, source, schema: options.text("schema")? };
+    let request = LogicalRetire { target, source, schema: options.handle("schema")? };
     call.give(&call.perform(Action::change(LogicalRetire::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
