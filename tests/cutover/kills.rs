@@ -23,11 +23,11 @@ const COMMANDS: usize = 700;
 #[test]
 fn a_live_cutover_and_its_finalization_come_to_their_end_whatever_write_they_are_killed_at() {
     let moving = Moving::new();
-    Killed::new(&moving, moving.old()).to_its_end(&["run", "cutover"], 150);
+    Killed::new(&moving, moving.old()).end_it(&["run", "cutover"], 150);
     moving.served();
     moving.all_on("managed");
     alone(&moving.world.source());
-    Killed::new(&moving, moving.new_side()).to_its_end(&["run", "cutover-finalize"], 30);
+    Killed::new(&moving, moving.new_side()).end_it(&["run", "cutover-finalize"], 30);
     moving.served();
     moving.all_on("managed");
     assert_eq!(moving.left(), "");
@@ -37,11 +37,11 @@ fn a_live_cutover_and_its_finalization_come_to_their_end_whatever_write_they_are
 fn a_dumped_cutover_and_the_way_back_come_to_their_end_whatever_write_they_are_killed_at() {
     let moving = Moving::new();
     let [quiesce, resume] = commands(&moving);
-    Killed::new(&moving, moving.old()).to_its_end(&["run", "cutover", "strategy=dump", &quiesce, &resume], 100);
+    Killed::new(&moving, moving.old()).end_it(&["run", "cutover", "strategy=dump", &quiesce, &resume], 100);
     moving.served();
     moving.all_on("managed");
     alone(&moving.world.source());
-    Killed::new(&moving, moving.new_side()).to_its_end(&["run", "cutover-rollback"], 25);
+    Killed::new(&moving, moving.new_side()).end_it(&["run", "cutover-rollback"], 25);
     moving.served();
     moving.all_on("source");
     alone(&moving.world.managed());
@@ -98,7 +98,7 @@ impl<'a> Killed<'a> {
     }
 
     /// Runs it, with all the commands that it asks for; it first freezes, or ends, after about so many writes.
-    fn to_its_end(&mut self, begin: &[&str], writes: usize) {
+    fn end_it(&mut self, begin: &[&str], writes: usize) {
         let begin: Vec<String> = begin.iter().map(|word| (*word).to_owned()).collect();
         let mut next = Some(begin.clone());
         for _ in 0..COMMANDS {
@@ -146,7 +146,7 @@ impl<'a> Killed<'a> {
             return Some(self.moment);
         }
         // One that only finds the freeze broken, and asks again, is not killed each time.
-        if phase == 0 && self.moment > 2 && self.moment % 4 > 0 {
+        if phase == 0 && self.moment > 2 && !self.moment.is_multiple_of(4) {
             return None;
         }
         // The first write of a process says that it is at work; the one after it is new. Now and then one comes further, in
