@@ -10,9 +10,9 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "63fa8177575d82a61f8805e7c104f6b10681ef9515dc55352c0da6e116207799"),
-    ("cutover-finalize", "1.0.0", "22616ce7d4f0bf8ea5c196cfbc81cd6321870a14a9f59e7fcc03b4fd8daecc0e"),
-    ("cutover-rollback", "1.0.0", "83f749477c0c25ed062b95a0348abe744cccfbeb7b1854014d471ef868fdf5dd"),
+    ("cutover", "1.0.0", "d06d7dac860b00c29a4b173277c5e1e67c74b7b49a0fc5f7fcdc794565b5d53e"),
+    ("cutover-finalize", "1.0.0", "a619b528d824466cb0a9061b1681f6fbdb839c6c113be72a1caf119596f3cb5b"),
+    ("cutover-rollback", "1.0.0", "086152e482a869af2f37a7fc66c8c9edbb3bc81bcb3f692b8dbf8aa243855589"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
     ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),
