@@ -132,7 +132,12 @@ fn an_engine_stalled_past_the_deadline_finds_the_freeze_broken_and_one_that_has_
     world.served_soon("stalled");
     drop(client);
     engine.signal(Signal::CONT);
-    let said = engine.ended();
+    let mut said = engine.ended();
+    // Stalled in the middle of arming, it fails there, and goes back when it is resumed.
+    if said.code == 1 {
+        assert!(said.err.contains("does not hold"), "{}", said.err);
+        said = world.moving.world.run(&["resume", &run]);
+    }
     assert_eq!(said.code, 5, "{}", said.err);
     assert!(said.err.contains("no longer holds: going back to step `guard`"), "{}", said.err);
 
