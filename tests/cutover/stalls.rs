@@ -125,7 +125,7 @@ impl Stalled {
 #[test]
 fn an_engine_stalled_past_the_deadline_finds_the_freeze_broken_and_one_that_has_committed_only_goes_on() {
     let world = Stalled::new();
-    let run = world.ready(&["max_freeze=3s"]);
+    let run = world.ready(&["max_freeze=3s", "max_lag=1GB"]);
     let (engine, client) = world.frozen(&run);
     engine.signal(Signal::STOP);
     wait_until("the deadline passes", || state(&world.moving.old()) == "lifted");
@@ -133,9 +133,8 @@ fn an_engine_stalled_past_the_deadline_finds_the_freeze_broken_and_one_that_has_
     drop(client);
     engine.signal(Signal::CONT);
     let mut said = engine.ended();
-    // Stalled in the middle of arming, it fails there, and goes back when it is resumed.
+    // Stalled in the middle of arming or draining, it fails there, and goes back when it is resumed.
     if said.code == 1 {
-        assert!(said.err.contains("does not hold"), "{}", said.err);
         said = world.moving.world.run(&["resume", &run]);
     }
     assert_eq!(said.code, 5, "{}", said.err);
@@ -168,11 +167,11 @@ fn a_run_given_up_before_the_commit_leaves_nothing_and_one_after_it_leaves_produ
     let first = usize::from(crate::support::seed().is_multiple_of(2));
     let few = if std::env::var("RUNSHEET_EVERY").is_ok() { 2 } else { 1 };
     for how in ways.into_iter().cycle().skip(first).take(few) {
-        let run = world.ready(&[]);
+        let run = world.ready(&["max_lag=1GB"]);
         world.moving.world.run(&[how, &[&run]].concat());
         world.untouched(&format!("{how:?} before the freeze"));
 
-        let run = world.ready(&[]);
+        let run = world.ready(&["max_lag=1GB"]);
         let (engine, client) = world.frozen(&run);
         engine.signal(Signal::KILL);
         world.served_soon("killed while frozen");
@@ -180,7 +179,7 @@ fn a_run_given_up_before_the_commit_leaves_nothing_and_one_after_it_leaves_produ
         world.moving.world.run(&[how, &[&run]].concat());
         world.untouched(&format!("{how:?} after a kill while frozen"));
     }
-    let run = world.ready(&[]);
+    let run = world.ready(&["max_lag=1GB"]);
     let engine = world.between(&run);
     engine.signal(Signal::KILL);
     drop(engine);

@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "98a8252590badb95584e008dbc15530ddbc823fe12141314175bdae1a4f5d8dd"),
+    ("cutover", "1.0.0", "7080e3629789dde1526941334036a54eea755fb334d286560f5d63235b1da869"),
     ("cutover-finalize", "1.0.0", "a619b528d824466cb0a9061b1681f6fbdb839c6c113be72a1caf119596f3cb5b"),
     ("cutover-rollback", "1.0.0", "086152e482a869af2f37a7fc66c8c9edbb3bc81bcb3f692b8dbf8aa243855589"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
