@@ -243,16 +243,6 @@ fn a_hold_is_proved_on_resume_even_when_only_reads_are_left() {
 }
 
 #[test]
-fn a_step_that_did_not_apply_hides_no_hold_that_broke() {
-    let (database, project) = world(FREEZER);
-    project.runbook("held", &format!("step(\"never\", || ()).when(|| false);{HELD}"));
-    project.run(&["run", "held"]).with_code(3);
-    database.sql("update freezer set frozen = false, allowed = true");
-    project.run(&["resume"]).with_code(0).saying("writes frozen");
-    assert_eq!(database.sql("select times from freezer"), "2", "the step that made the hold was performed anew");
-}
-
-#[test]
 fn what_a_step_made_before_its_hold_broke_is_cleaned_up_although_the_redo_never_began() {
     let (database, project) = world(FREEZER);
     project.runbook("held", HELD);

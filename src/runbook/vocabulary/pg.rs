@@ -8,7 +8,6 @@ use crate::model::Value;
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
 use crate::model::request::copying::{PgAddress, PgDropScratch, PgScratch, PgSweep, PgUrl};
-use crate::model::target;
 
 const MADE: super::Param = param("made", "what pg::scratch answered; nothing where it never came to an answer");
 
@@ -146,16 +145,11 @@ fn sweep(call: &Call<'_>) -> Answer {
     call.give(&call.perform(Action::change(PgSweep::WORD, &request, shown, Recovery::Repeatable, writes))?)
 }
 
-/// What saying how a target is reached depends on: a configured one is where the configuration says, whatever is done to it.
-fn named(target: &str) -> Vec<Resource> {
-    if target::made(target).is_some() { vec![Resource::database(target)] } else { Vec::new() }
-}
-
 fn address(call: &Call<'_>) -> Answer {
     let target = call.text(0)?;
     let options = call.options(1, &["pooled", "database"])?;
     let shown = title(&format!("where {target} is"));
-    let reads = named(&target);
+    let reads = vec![Resource::database(&target)];
     let request = PgAddress { target, pooled: options.flag("pooled")?, database: options.text("database")? };
     call.give(&call.perform(Action::read(PgAddress::WORD, &request, shown, reads))?)
 }
@@ -174,7 +168,7 @@ fn url(call: &Call<'_>) -> Answer {
         parameters.insert(key.clone(), text);
     }
     let shown = title(&format!("the URL of {target}"));
-    let reads = named(&target);
+    let reads = vec![Resource::database(&target)];
     let (pooled, database) = (options.flag("pooled")?, options.text("database")?);
     let request = PgUrl { target, pooled, database, parameters };
     call.give(&call.perform(Action::read(PgUrl::WORD, &request, shown, reads))?)
