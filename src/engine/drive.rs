@@ -93,8 +93,16 @@ pub fn perform(run: &Arc<Run>) -> Ending {
 /// Ends a run that cannot go on: one whose runbook says so is cleaned up and given up once it has failed.
 fn stop(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
     let failed = matches!(&stopped.error.stop, Stop::Failed(_) | Stop::Halted(Halt::Gate { .. }));
-    if !failed || run.script.declaration().on_failure == OnFailure::Keep {
-        return end(run, stopped, checks);
+    let over = match run.script.declaration().on_failure {
+        _ if !failed => Ok(false),
+        OnFailure::Keep => Ok(false),
+        OnFailure::KeepChanged => unwind::changed(run).map(|changed| !changed),
+        OnFailure::CleanUp => Ok(true),
+    };
+    match over {
+        Ok(true) => {}
+        Ok(false) => return end(run, stopped, checks),
+        Err(halt) => return end(run, Stopped { step: stopped.step, error: plain(halt.into()) }, checks),
     }
     let why = stopped.error.stop.to_string();
     match run.reread().map_err(|halt| Stopped { step: stopped.step.clone(), error: plain(halt.into()) }) {

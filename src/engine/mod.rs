@@ -14,5 +14,6 @@ pub mod plan;
 pub mod replay;
 pub mod start;
 pub mod state;
+mod touched;
 pub mod unwind;
 pub mod verdict;

@@ -1,6 +1,5 @@
 //! Going back: undo, cleanup and abandon.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cancel::Urgency;
@@ -10,6 +9,7 @@ use super::drive::{self, Ending, Stopped, plain};
 use super::no_return;
 use super::replay::{Cursor, Lane, Recorded};
 use super::state::Closure;
+use super::touched::{self, NOT_DONE, Touched};
 use crate::effects::{Done, Doubt, Resolution};
 use crate::journal::entry::{Answer, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
@@ -17,11 +17,10 @@ use crate::model::Value;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase};
-use crate::model::request::{Request, SqlExec};
 use crate::model::verdict::{Check, Verdict};
 
-/// Code of the fault of a change of which going back found out that it was not made.
-const NOT_DONE: &str = "not-done";
+/// Code of the fault of a run that is past its point of no return and was to be taken back.
+pub const TOO_LATE: &str = "undo.too-late";
 
 /// Goes on with a run in its direction: once it went back it only goes back.
 pub fn go_on(run: &Arc<Run>) -> Ending {
@@ -73,7 +72,7 @@ pub fn leave_behind(run: &Arc<Run>, why: &str) -> Ending {
             if run.state.closure(&spec.name, Phase::Cleanup).ended_well() {
                 continue;
             }
-            if let Some(Touched { made, .. }) = touched(run, &spec.name)? {
+            if let Some(Touched { made, .. }) = in_step(run, &spec.name)? {
                 let text = format!("left behind: what step `{}` made was not cleaned up: {made}", spec.name);
                 run.append(Record::Note { text: text.clone() }, Durability::Synced)?;
                 run.engine.event(Event::Warning(text));
@@ -87,28 +86,32 @@ pub fn leave_behind(run: &Arc<Run>, why: &str) -> Ending {
     }
 }
 
-fn refuse_past_return(run: &Run) -> Result<(), Stop> {
-    match no_return::passed(&*run.engine.journal, &run.lease.run, &*run.script).map_err(halt)? {
-        None => Ok(()),
-        Some((step, why)) => {
+fn refuse_past_return(run: &Run) -> Result<(), Stopped> {
+    let refused = match no_return::passed(&*run.engine.journal, &run.lease.run, &*run.script) {
+        Ok(None) => return Ok(()),
+        Ok(Some((step, why))) => {
             let message = format!("the run is past its point of no return, step `{step}`: {why}");
-            Err(Fault::fatal("undo.too-late", message).hinted("resume it, or abandon it and mend by hand").into())
+            Fault::fatal(TOO_LATE, message)
+                .hinted("only forward from here: resume it, or abandon it and mend by hand")
+                .into()
         }
-    }
+        Err(error) => halt(error).into(),
+    };
+    Err(Stopped { step: "undo".to_owned(), error: plain(refused) })
 }
 
 fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending {
     let mut checks = run.state.checks();
-    // Looked at again now that nobody else works on the run: it may have come past that point since it was asked.
-    if state == RunState::Undone
-        && let Err(stop) = refuse_past_return(run)
-    {
-        return drive::end(run, Stopped { step: command.to_owned(), error: plain(stop) }, checks);
-    }
-    let result = turn_back(run, command, why).and_then(|()| settle_doubts(run, state == RunState::Undone));
-    let result = result.and_then(|()| if state == RunState::Undone { undo_steps(run, &mut checks) } else { Ok(()) });
-    let result = result.and_then(|()| cleanups(run, &mut checks));
-    if let Err(stopped) = result {
+    let result = if state == RunState::Undone {
+        // What was cut off is settled first: whether it was done decides whether there is a way back.
+        settle_doubts(run, true)
+            .and_then(|()| refuse_past_return(run))
+            .and_then(|()| turn_back(run, command, why))
+            .and_then(|()| undo_steps(run, &mut checks))
+    } else {
+        turn_back(run, command, why).and_then(|()| settle_doubts(run, false))
+    };
+    if let Err(stopped) = result.and_then(|()| cleanups(run, &mut checks)) {
         return drive::end(run, stopped, checks);
     }
     let done = if state == RunState::Undone { "the run was taken back" } else { "the run was given up" };
@@ -219,62 +222,21 @@ fn in_lanes(run: &Run, step: &str, phase: Phase, closure: &Closure) -> Result<Ve
     Ok(newest)
 }
 
-/// What a step has done that going back must know of.
-struct Touched {
-    /// Its output, or what its last change answered, or null where that is not known.
-    made: Value,
-    /// Whether something was done, or may have been: not when every change is known to have left nothing.
-    changed: bool,
+/// What a step did, with what this very process made of it.
+fn in_step(run: &Run, step: &str) -> Result<Option<Touched>, Halt> {
+    let output = run.output(step);
+    touched::by(&*run.engine.journal, &run.lease.run, &run.state, step, output).map_err(halt)
 }
 
-/// What a step began to change, if it did: all of it counts, even what it did before a hold broke and it was reset.
-fn touched(run: &Run, step: &str) -> Result<Option<Touched>, Halt> {
-    const PAGE: usize = 512;
-    if let Some(made) = run.output(step) {
-        return Ok(Some(Touched { made, changed: true }));
-    }
-    let journal = &*run.engine.journal;
-    let Closure { from, earlier, .. } = run.state.closure(step, Phase::Perform);
-    let finished_once = earlier.is_some();
-    let mut changed = earlier.is_some();
-    let mut intended = changed;
-    let mut made = earlier.unwrap_or_default();
-    // Actions that are not known to be done, and whether they may have left something.
-    let mut left: BTreeMap<ActionKey, bool> = BTreeMap::new();
-    for name in journal.lanes(&run.lease.run, step, Phase::Perform, "", 0).map_err(halt)? {
-        let mut after = 0;
-        loop {
-            let page = journal.lane(&run.lease.run, step, Phase::Perform, &name, after, PAGE).map_err(halt)?;
-            let full = page.len() == PAGE;
-            after = page.last().map_or(after, |entry| entry.n);
-            for entry in page {
-                match entry.record {
-                    Record::Intent { key, .. } => {
-                        intended = true;
-                        left.insert(key, true);
-                    }
-                    Record::Outcome { key, outcome: Outcome::Done { value }, .. } if left.remove(&key).is_some() => {
-                        changed = true;
-                        // Its output from before it was reset says more than a single change back then.
-                        if entry.n > from || !finished_once {
-                            made = value;
-                        }
-                    }
-                    Record::Outcome { key, word, outcome: Outcome::Failed { fault }, .. } => {
-                        // A transaction that failed left nothing; of a command nobody knows how far it came.
-                        let nothing = word == SqlExec::WORD || fault.code == NOT_DONE;
-                        left.entry(key).and_modify(|left| *left = !nothing);
-                    }
-                    _ => {}
-                }
-            }
-            if !full {
-                break;
-            }
+/// Whether a run has begun to change anything.
+pub fn changed(run: &Run) -> Result<bool, Halt> {
+    for spec in &run.script.declaration().steps {
+        let touched = touched::by(&*run.engine.journal, &run.lease.run, &run.state, &spec.name, None).map_err(halt)?;
+        if touched.is_some() {
+            return Ok(true);
         }
     }
-    changed |= left.values().any(|left| *left);
-    Ok(intended.then_some(Touched { made, changed }))
+    Ok(false)
 }
 
 fn undo_steps(run: &Arc<Run>, checks: &mut Vec<Check>) -> Result<(), Stopped> {
@@ -302,10 +264,9 @@ fn unwind_one(run: &Arc<Run>, index: usize, phase: Phase, checks: &mut Vec<Check
     if matches!(run.state.closure(&spec.name, phase).end, Some(StepEnd::Done { .. })) {
         return Ok(());
     }
-    let Some(Touched { made, changed }) = touched(run, &spec.name).map_err(|halt| stopped(plain(halt.into())))? else {
-        return Ok(());
-    };
-    if phase == Phase::Undo && !changed {
+    let touched = in_step(run, &spec.name).map_err(|halt| stopped(plain(halt.into())))?;
+    let Some(Touched { made, changed, in_doubt }) = touched else { return Ok(()) };
+    if phase == Phase::Undo && !changed && !in_doubt {
         return Ok(());
     }
     let what = if phase == Phase::Undo { "undo" } else { "cleanup" };

@@ -35,6 +35,8 @@ pub enum OnFailure {
     /// It stays unfinished, to be resumed, undone or abandoned.
     #[default]
     Keep,
+    /// It stays unfinished once it has begun to change anything; before that it is given up, and stands in nobody's way.
+    KeepChanged,
     /// It is cleaned up and given up at once: nothing that it did is worth going on with.
     CleanUp,
 }

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use super::failure::Carried;
+use super::failure::{self, Carried};
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, LexError, ParseError, ParseErrorType, Position};
 
 thread_local! {
@@ -74,10 +74,13 @@ pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What was thrown, if a script may catch it.
+/// What was thrown, if a script may catch it. A text has its `message` like what a word throws, so that nobody who catches
+/// both needs to tell them apart.
 fn thrown(error: &EvalAltResult) -> Option<Dynamic> {
     match error {
-        EvalAltResult::ErrorRuntime(value, _) => (!value.is::<Carried>()).then(|| value.clone()),
+        EvalAltResult::ErrorRuntime(value, _) if value.is::<Carried>() => None,
+        EvalAltResult::ErrorRuntime(value, _) if value.is_string() => Some(failure::to_map(&failure::thrown(value))),
+        EvalAltResult::ErrorRuntime(value, _) => Some(value.clone()),
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => thrown(inner),
         _ => None,
     }

@@ -41,7 +41,7 @@ pub(crate) fn stop(stop: Stop) -> Error {
 }
 
 /// A fault as the map that `catch (error)` gets.
-fn to_map(fault: &Fault) -> Dynamic {
+pub(crate) fn to_map(fault: &Fault) -> Dynamic {
     let mut map = Map::new();
     let class = match fault.class {
         FaultClass::Retryable => "retryable",

@@ -75,6 +75,21 @@ fn a_run_that_asks_for_it_is_cleaned_up_and_ended_when_it_fails() {
 }
 
 #[test]
+fn a_run_that_is_kept_once_it_has_changed_something_ends_when_it_fails_before_that() {
+    let (database, project) = numbers();
+    project.file(
+        "runbooks/careful.rhai",
+        r#"runbook("careful", "1.0.0", #{ about: "a test", on_failure: "keep_changed", params: #{ app: target("the database", #{ or: "app" }) } });
+        step("look", || gate::that("it is there", sql::value(params.app, "select count(*) from numbers") > 0, "nothing yet"));
+        step("change", || { sql::exec(params.app, "insert into numbers values (2)"); throw "broken"; });"#,
+    );
+    project.run(&["run", "careful"]).with_code(3).saying("next: runsheet report careful-1");
+    project.run(&["status"]).with_code(0);
+    database.sql("insert into numbers values (1)");
+    project.run(&["run", "careful"]).with_code(1).saying("next: runsheet resume careful-2");
+}
+
+#[test]
 fn undo_takes_the_steps_back_newest_first_and_is_one_way() {
     let (database, project) = numbers();
     project.runbook("two", TWO_STEPS);
@@ -303,6 +318,39 @@ fn past_the_point_of_no_return_there_is_no_undo_even_when_the_step_was_cut_off()
     project.run(&["run", "point"]).with_code(1).saying("division by zero");
     project.run(&["undo", "point-2"]).with_code(2).saying("customers see the new side");
     assert_eq!(database.sql("select string_agg(n::text, ',' order by n) from numbers"), "1,2,3");
+}
+
+#[test]
+fn a_run_killed_at_its_point_of_no_return_goes_back_exactly_if_what_was_cut_off_was_not_done() {
+    let (database, project) = numbers();
+    project.runbook(
+        "point",
+        r#"step("before", || sql::exec(params.app, "insert into numbers values (1)"))
+            .undo(|made| sql::exec(params.app, "delete from numbers where n = 1"));
+        step("flip", || sql::exec(params.app, "insert into numbers values (2)")).point_of_no_return("customers see it");"#,
+    );
+    let (mut back, mut forward) = (0, 0);
+    for point in (1..).flat_map(|write| [format!("before:{write}"), format!("after:{write}")]) {
+        if project.run_with("RUNSHEET_CRASH", &point, &["run", "point"]).code == 0 {
+            break;
+        }
+        if project.run(&["status", "--json"]).out.contains("\"unfinished\": []") {
+            continue;
+        }
+        let made = database.sql("select count(*) from numbers where n = 2") == "1";
+        let said = project.run(&["undo"]);
+        assert_eq!(said.code != 0, made, "killed {point}: {}", said.err);
+        if made {
+            said.saying("customers see it");
+            project.run(&["resume"]).with_code(0);
+            forward += 1;
+        } else {
+            back += 1;
+        }
+        assert_eq!(database.sql("select count(*) from numbers"), if made { "2" } else { "0" }, "killed {point}");
+        database.sql("delete from numbers");
+    }
+    assert!(back > 3 && forward > 2, "{back} went back, {forward} did not");
 }
 
 #[test]

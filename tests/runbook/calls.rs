@@ -94,6 +94,13 @@ fn try_sees_the_variables_around_it() {
 }
 
 #[test]
+fn whoever_catches_a_text_reads_it_like_what_a_word_throws() {
+    let told = r#"let told = []; for what in ["text", "map"] { try { if what == "map" { throw #{ message: "a map" }; } throw "a text"; }
+        catch (problem) { told.push(problem.message); } } told"#;
+    assert_eq!(value(told), json!(["a text", "a map"]));
+}
+
+#[test]
 fn try_does_not_catch_a_mistake() {
     let error = failure("try { let a = #{}; a.missing } catch (e) { 5 }");
     assert!(error.shown.contains("there is no field `missing`"), "{}", error.shown);

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::cli::out::Out;
 use crate::engine::context::Run;
 use crate::engine::drive::Ending;
+use crate::engine::unwind;
 use crate::journal::entry::{Record, RunState, StepEnd};
 use crate::model::fault::Fault;
 use crate::model::figures::millis;
@@ -108,7 +109,8 @@ impl Closing {
                 help("a run keeps the text that it began with: give it up, mend the runbook, give it a new version");
             }
         }
-        let mendable = !ending.fault.as_ref().is_some_and(wants_editor);
+        let mendable =
+            !ending.fault.as_ref().is_some_and(|fault| wants_editor(fault) || fault.code == unwind::TOO_LATE);
         if mendable && self.verdict == Verdict::Failed && self.state == RunState::Interrupted {
             help(&format!(
                 "resume tries again, with the text and the parameters that the run was started with; to change either, first \
@@ -122,8 +124,9 @@ impl Closing {
             (Verdict::Waiting | Verdict::Interrupted, _) => ("1;33", self.verdict.as_str()),
             _ => ("1;31", self.verdict.as_str()),
         };
-        // A failed or stopped step has said it, just above.
-        let said = ending.step.is_some() || word == self.state.as_str();
+        // A failed or stopped step has said it, just above; what only turns the run around has not.
+        let step = |step: &String| self.steps.iter().any(|known| known.name == *step);
+        let said = ending.step.as_ref().is_some_and(step) || word == self.state.as_str();
         let why = if self.why.is_empty() || said { String::new() } else { format!(" ({})", self.why) };
         let took = millis(self.took_ms);
         out.talk(&format!("{} {} in {took}{why}", self.run, out.paint(style, word)));

@@ -48,7 +48,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 param("#{lock}", "target parameters that an unfinished run keeps locked; without it, all"),
                 param(
                     "#{on_failure}",
-                    "`keep` (unless told): a run of which a step failed stays unfinished, to be resumed or undone; `clean_up`: its cleanups run and it ends, as a drill should",
+                    "`keep` (unless told): a run of which a step failed stays unfinished, to be resumed or undone; `keep_changed`: the same once it has begun to change anything, and before that it ends; `clean_up`: its cleanups run and it ends, as a drill should",
                 ),
                 param(
                     "#{plan}",
@@ -221,10 +221,12 @@ fn runbook(call: &Call<'_>) -> Answer {
     };
     let on_failure = match options.text("on_failure")?.as_deref() {
         None | Some("keep") => OnFailure::Keep,
+        Some("keep_changed") => OnFailure::KeepChanged,
         Some("clean_up") => OnFailure::CleanUp,
         Some(other) => {
-            let near = did_you_mean(other, &["keep".to_owned(), "clean_up".to_owned()]);
-            return Err(call.misuse(format!("`on_failure` is `keep` or `clean_up`, not `{other}`{near}")));
+            let near = did_you_mean(other, &["keep", "keep_changed", "clean_up"].map(str::to_owned));
+            let told = format!("`on_failure` is `keep`, `keep_changed` or `clean_up`, not `{other}`{near}");
+            return Err(call.misuse(told));
         }
     };
     let plan = match options.text("plan")?.as_deref() {
