@@ -29,7 +29,6 @@ fn finalizing_closes_the_way_back_and_leaves_nothing_behind() {
     moving.served();
     // The way back is no leftover that anybody should clear away, and one who is too early has done no harm.
     moving.cutover(&[]).with_code(1).saying("cutover-1 has moved old to new already");
-    moving.world.run(&["abandon", "cutover-2", "--why", "moved already"]).with_code(0);
     moving.world.run(&["run", "cutover-finalize", "after=1d"]).with_code(3);
     moving.served();
     moving.all_on("managed");

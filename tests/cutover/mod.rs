@@ -1,5 +1,6 @@
 //! Moving a database from one server to another, with what must be so before.
 
+mod attacks;
 mod dump;
 mod kills;
 mod live;

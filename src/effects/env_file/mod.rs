@@ -48,6 +48,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         FilesVariables::WORD => {
             let request = FilesVariables::of(action)?;
             let place = Place::of(world, &request.path, request.ssh.as_deref())?;
+            let _turn = files::turn().await;
             let (there, text) = edited(world, &place, &request).await?;
             ledger.intent(Value::Null)?;
             // Done again after a kill, it must not take what it wrote itself for what was there before.

@@ -9,7 +9,7 @@ use crate::effects::postgres::faults::Stage;
 use crate::effects::postgres::{application_name, backend, quote, resolve as asking};
 use crate::effects::{Done, Doubt, Ledger, Resolution, Ticket};
 use crate::model::Value;
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::Request;
 use crate::model::request::freeze::{FreezeCommit, FreezeHolds, FreezeLast, FreezeLift, FreezeOpen};
 
@@ -80,7 +80,9 @@ pub async fn commit(
         }
         return Err(fault);
     }
-    let row = ground::require_row(&session, &schema, FreezeCommit::WORD).await?;
+    // It is committed: what fails from here on must not say that it is not.
+    let row = ground::require_row(&session, &schema, FreezeCommit::WORD).await;
+    let row = row.map_err(|fault| Fault { class: FaultClass::Unknown, ..fault })?;
     if let Some(guard) = guard {
         guard.committed().await;
     }

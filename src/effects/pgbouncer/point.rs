@@ -14,7 +14,7 @@ use super::console::{Console, cell};
 use super::ini::{self, Server};
 use crate::effects::far_file::FarFile;
 use crate::effects::postgres::{Postgres, url};
-use crate::effects::{Done, Ledger};
+use crate::effects::{Done, Ledger, files};
 use crate::model::Value;
 use crate::model::fault::Fault;
 use crate::model::request::pgbouncer::PgbouncerPoint;
@@ -32,14 +32,16 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
     let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
     let user = config.get_user().unwrap_or_default();
     let server = Server { host: &host, port, dbname: &dbname, user, password: password.as_deref() };
+    let console = Console::open(admin).await?;
+    let turn = files::turn().await;
     let text = file.read().await?;
     let new = ini::pointed(&text, &request.database, &server)?;
-    let console = Console::open(admin).await?;
     ledger.intent(Value::Null)?;
     let changed = new != text;
     if changed {
         file.replace(&text, &new).await?;
     }
+    drop(turn);
     console.run("RELOAD").await?;
     let begun = Instant::now();
     loop {
