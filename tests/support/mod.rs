@@ -33,7 +33,7 @@ pub use neon::StandIn;
 pub use pgbouncer::PgBouncer;
 pub use platforms::{Hyperdrive, Railway};
 pub use said::Said;
-pub use sshd::Sshd;
+pub use sshd::{Sshd, docker};
 pub use world::{target, world};
 
 /// A loopback port that was free a moment ago.

@@ -1,6 +1,7 @@
 //! A real sshd on loopback, which lets the user of the tests in by a key of its own, and the ssh configuration that finds it
 //! as `droplet`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -109,6 +110,20 @@ impl Drop for Sshd {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
+}
+
+/// A program that plays `docker`: it writes down what stood on the command line and in the environment, and runs what stands
+/// behind `exec -i pg` with nothing of our environment.
+pub fn docker(folder: &Path) -> String {
+    let path = folder.join("docker");
+    let script = format!(
+        "#!/bin/bash\nprintf '%s\\n' \"$@\" >> {0}/seen; env >> {0}/seen\n[ \"$1 $2 $3\" = 'exec -i pg' ] || {{ echo 'Error: No such container' >&2; exit 1; }}\n\
+         shift 3\nexec env -i PATH=\"{0}/inside:/usr/bin:/bin\" \"$@\"\n",
+        folder.display()
+    );
+    std::fs::write(&path, script).expect("a script");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it can be run");
+    path.display().to_string()
 }
 
 fn daemon(folder: &Path, port: u16) -> Child {

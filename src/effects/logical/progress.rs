@@ -41,10 +41,25 @@ select p.schemaname::text, p.tablename::text, c.reltuples::int8
   join pg_catalog.pg_class c on c.oid = to_regclass(format('%I.%I', p.schemaname, p.tablename))
  where p.pubname = $1";
 
+/// Tables that are being copied by nobody: their copy failed, and is tried again now and then. Those that are copied and only
+/// have to catch up do that by a slot of their own, of which this is how its name begins.
+const STUCK: &str = "
+select format('%I.%I', n.nspname, c.relname), r.srsubstate = 'f', format('pg_%s_sync_%s_', s.oid, r.srrelid)
+  from pg_catalog.pg_subscription s
+  join pg_catalog.pg_subscription_rel r on r.srsubid = s.oid
+  join pg_catalog.pg_class c on c.oid = r.srrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where s.subname = $1 and s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())
+   and r.srsubstate in ('d', 'f')
+   and not exists (select from pg_catalog.pg_stat_subscription w where w.subid = s.oid and w.relid = c.oid and w.pid is not null)
+ order by 1";
+
 /// A stream, as both sides see it.
 pub struct Health {
     /// What is wrong with it, in one sentence, if something is.
     pub trouble: Option<String>,
+    /// Whether nothing but a new copy helps.
+    pub lost: bool,
     /// Whether somebody reads the slot.
     pub active: bool,
     /// `reserved`, `extended`, `unreserved`, `lost`, or empty if there is no slot.
@@ -69,13 +84,15 @@ select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w whe
         rows.first().map(|row| Ok::<_, Fault>((column::<bool>(row, 0)?, column::<i64>(row, 1)?))).transpose()
     };
     let (slots, worked, failures) = tokio::try_join!(source.ask(SLOT, &given, WORD), worked, failures(target, name))?;
-    let mut health = Health { trouble: None, active: false, status: String::new(), room: None, behind: None, failures };
+    let (active, status) = (false, String::new());
+    let mut health = Health { trouble: None, lost: false, active, status, room: None, behind: None, failures };
     if let Some(row) = slots.first() {
         health.active = column(row, 0)?;
         health.status = column::<String>(row, 1)?;
         health.room = column(row, 2)?;
         health.behind = column(row, 3)?;
     }
+    health.lost = slots.is_empty() || health.status == "lost";
     let (from, to) = (&source.target, &target.target);
     health.trouble = match worked {
         _ if slots.is_empty() => {
@@ -99,7 +116,48 @@ select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w whe
         )),
         Some(_) => None,
     };
+    if health.trouble.is_none() && failures > 0 {
+        stuck(source, target, name, &mut health).await?;
+    }
     Ok(health)
+}
+
+/// What keeps tables from being copied, once something failed.
+async fn stuck(source: &Session, target: &Session, name: &str, health: &mut Health) -> Result<(), Fault> {
+    let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
+    let stuck = async || {
+        let rows = target.ask(STUCK, &given, WORD).await?;
+        let read = |row| Ok::<(String, bool, String), Fault>((column(row, 0)?, column(row, 1)?, column(row, 2)?));
+        rows.iter().map(read).collect::<Result<Vec<_>, Fault>>()
+    };
+    let seen = stuck().await?;
+    let mut gone = Vec::new();
+    for (table, _, slot) in seen.iter().filter(|(_, copied, _)| *copied) {
+        let asked = "select from pg_catalog.pg_replication_slots where starts_with(slot_name, $1)";
+        if source.ask(asked, &[(slot, Type::TEXT)], WORD).await?.is_empty() {
+            gone.push(table);
+        }
+    }
+    // A slot also goes when its table has caught up, which may have been just now.
+    let still = if gone.is_empty() { Vec::new() } else { stuck().await? };
+    let (from, to) = (&source.target, &target.target);
+    if let Some(table) =
+        gone.into_iter().find(|table| still.iter().any(|(stuck, copied, _)| copied & (stuck == *table)))
+    {
+        health.lost = true;
+        health.trouble = Some(format!(
+            "{table} can never catch up: the slot by which it would is gone from {from}, as after a crash at that very moment. \
+             Remove the copy, and copy again"
+        ));
+    } else if !seen.is_empty() {
+        let tables: Vec<&str> = seen.iter().map(|(table, ..)| table.as_str()).collect();
+        health.trouble = Some(format!(
+            "{to} failed {} times to copy {}, and tries again: the log of its server says which row it does not take, and why",
+            health.failures,
+            tables.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 /// Failures of applying and of copying; servers before 15 do not count them.
@@ -153,6 +211,7 @@ pub async fn perform(logical: &Logical<'_>, request: &LogicalProgress, ticket: &
         "lag_seconds": behind,
         "slot": { "name": stream, "active": health.active, "wal_status": health.status, "room": health.room },
         "failures": health.failures,
+        "lost": health.lost,
         "trouble": health.trouble,
     });
     Ok(Done { value, rows: None })

@@ -87,8 +87,8 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::progress",
-            signature: "logical::progress(target, source, #{ schema, back }) -> #{ ready, tables: [#{ name, state, done, of }], lag_bytes, lag_seconds, slot: #{ name, active, wal_status, room }, failures, trouble }",
-            summary: "How far the copy has come. `state` is waiting, copying, catching up or following; `done` and `of` are rows, `of` as the source estimates them. `lag_seconds` is the time since the first heartbeat that has not arrived: beat now and then. `ready` once every table is followed. `trouble` is a sentence when something is wrong: a slot that was lost, a subscription that is disabled or fails again and again because somebody wrote to the target.",
+            signature: "logical::progress(target, source, #{ schema, back }) -> #{ ready, tables: [#{ name, state, done, of }], lag_bytes, lag_seconds, slot: #{ name, active, wal_status, room }, failures, trouble, lost }",
+            summary: "How far the copy has come. `state` is waiting, copying, catching up or following; `done` and `of` are rows, `of` as the source estimates them. `lag_seconds` is the time since the first heartbeat that has not arrived: beat now and then. `ready` once every table is followed. `trouble` is a sentence when something is wrong: a slot that was lost, a subscription that is disabled or fails again and again because somebody wrote to the target, a table whose copy fails. `lost` says that nothing but a new copy helps.",
             params: &[TARGET, SOURCE, SCHEMA, BACK],
             errors: &[NONE],
             example: "flow::wait_until(\"12h\", || logical::progress(params.target, params.source).ready);",
