@@ -1,6 +1,8 @@
 # What people type; .ci/run does the same on a clean machine.
 
 CARGO ?= cargo
+# Most of a test is waiting for servers and processes.
+THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: all demo test lint licences bench
 
@@ -13,7 +15,7 @@ demo:
 # The whole suite: real PostgreSQL, real processes. `make test ONLY=process` runs the tests whose name contains it.
 test:
 	$(CARGO) test --locked --doc
-	$(CARGO) test --locked --lib --bins --tests -- $(ONLY)
+	$(CARGO) test --locked --lib --bins --tests -- --test-threads=$(THREADS) $(ONLY)
 
 lint:
 	$(CARGO) fmt --check

@@ -151,7 +151,12 @@ impl Trial {
 
     /// What the application's own log says, once the run is over.
     fn judge(&mut self) -> Result<bool, String> {
-        let moved = self.world.pooled().sql("select current_database()") == "managed";
+        let mut led = Err(String::new());
+        wait_until("the pooler leads somewhere", || {
+            led = self.world.pooled().try_sql("select current_database()");
+            led.is_ok()
+        });
+        let moved = led.is_ok_and(|name| name == "managed");
         self.world.writes(20);
         self.world.lab().run(&["app", "stop"]).with_code(0);
         let found = if moved { self.world.check("managed", Some("source")) } else { self.world.check("source", None) };

@@ -100,5 +100,6 @@ fn a_dump_whose_engine_was_killed_leaves_no_session_and_no_file_and_is_made_agai
     lock.wait().expect("it ends");
     let said = project.run(&["resume", "killed-1"]);
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
-    assert_eq!(source.sql("select count(*) from pg_stat_activity where application_name like 'runsheet killed%'"), "0");
+    let left = "select count(*) from pg_stat_activity where application_name like 'runsheet killed%'";
+    wait_until("no session is left", || source.sql(left) == "0");
 }
