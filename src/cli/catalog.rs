@@ -31,6 +31,9 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/consumers/pgbouncer.rhai", include_str!("../../runbooks/lib/consumers/pgbouncer.rhai")),
     ("runbooks/lib/moving.rhai", include_str!("../../runbooks/lib/moving.rhai")),
     ("runbooks/lib/preflight.rhai", include_str!("../../runbooks/lib/preflight.rhai")),
+    ("runbooks/lib/preflight/alike.rhai", include_str!("../../runbooks/lib/preflight/alike.rhai")),
+    ("runbooks/lib/preflight/findings.rhai", include_str!("../../runbooks/lib/preflight/findings.rhai")),
+    ("runbooks/lib/preflight/server.rhai", include_str!("../../runbooks/lib/preflight/server.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
 ];

@@ -221,6 +221,12 @@ impl Effects {
         holder.map_err(|fault| self.world.vault.redact_fault(fault))
     }
 
+    /// Releases what this process holds frozen, since its run ends here. Answers whether anything was: without this it would be
+    /// released all the same, and nobody would be told why.
+    pub async fn release(&self, why: &str) -> bool {
+        self.guards.lift(&self.world.vault.redact(why)).await
+    }
+
     /// Ends the server session that `holds` names, as [`HeldLock::holds`] and `ledger.started` gave it, and waits until it
     /// is gone. Answers whether it was still there. A pid that meanwhile belongs to another session is left alone.
     pub async fn end_holder(&self, holds: &Value) -> Result<bool, Fault> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::cancel::Urgency;
 use super::context::Run;
 use super::door::execute::{Closure, ExecuteDoor};
 use super::door::probe;
@@ -297,6 +298,10 @@ fn ending(stopped: Stopped, checks: Vec<Check>) -> Ending {
 pub fn finish(run: &Arc<Run>, mut ending: Ending) -> Ending {
     if ending.verdict == Verdict::Locked {
         return ending;
+    }
+    let why = if ending.why.is_empty() { "the run is over" } else { &ending.why };
+    if run.engine.wait(Urgency::Hard, run.engine.effects.release(why)) == Ok(true) {
+        run.engine.event(Event::Warning("what was frozen is released: writes go on".to_owned()));
     }
     let record = Record::RunEnded {
         state: ending.state,

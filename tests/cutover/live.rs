@@ -62,7 +62,9 @@ fn a_row_that_is_lost_on_the_way_is_named_and_the_application_writes_on() {
     let begun = Instant::now();
     wait_until("the application writes again", || moving.world.acknowledged() > before + 5);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    assert!(said.err.contains("issue_payouts: "), "{}", said.err);
+    said.saying("issue_payouts: ").saying("writes go on");
+    let status = moving.world.run(&["status"]);
+    assert!(status.out.contains("gate `contents at the freeze` failed"), "{}", status.out);
     moving.world.run(&["abandon", "cutover-1", "--why", "a row is lost"]).with_code(0);
     assert_eq!(moving.left(), "");
     assert_eq!(moving.new_side().sql("select count(*) from pg_tables where schemaname = 'public'"), "0");

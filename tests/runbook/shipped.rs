@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "9a29893642455ab826b2dc9063bdeb3107c6db4e7f13981f84e18ef9e0f51f0e"),
+    ("cutover", "1.0.0", "e196a7f625a37d06c901278b144b98c92eb83008db9ae96aad73ea89a8983e2e"),
     ("cutover-finalize", "1.0.0", "43ec1b3365c7543feb2f900f20a546bc51370d0ce974fc3d5f2aba5ef17a2208"),
     ("cutover-rollback", "1.0.0", "841407d5a06dd425b419f51d3cc399d123a598cece98e215d1046e309639b717"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),

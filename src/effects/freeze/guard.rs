@@ -44,6 +44,18 @@ impl Guards {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
+    /// Has everything released that is still held. Answers whether something was.
+    pub async fn lift(&self, why: &str) -> bool {
+        let guards: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut lifted = false;
+        for guard in guards {
+            if guard.alive().await {
+                lifted |= guard.lift(why).await.is_some_and(|ended| ended.state == "lifted");
+            }
+        }
+        lifted
+    }
+
     fn keep(&self, token: String, guard: Guard) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(token, Arc::new(guard));
     }
