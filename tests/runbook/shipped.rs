@@ -10,9 +10,9 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "e196a7f625a37d06c901278b144b98c92eb83008db9ae96aad73ea89a8983e2e"),
-    ("cutover-finalize", "1.0.0", "43ec1b3365c7543feb2f900f20a546bc51370d0ce974fc3d5f2aba5ef17a2208"),
-    ("cutover-rollback", "1.0.0", "841407d5a06dd425b419f51d3cc399d123a598cece98e215d1046e309639b717"),
+    ("cutover", "1.0.0", "e1993a762d91375f40886f9462848ca2e4ad338e655d7bdf320a1741193c55b4"),
+    ("cutover-finalize", "1.0.0", "6af926fc2a7ff96ed9340a2eb46c969af7333430a2e4bdf579b3497ac071230b"),
+    ("cutover-rollback", "1.0.0", "73ec98c0416253840911632f6ee2d5375278289d3229bcab4824ab31dbd7cf7d"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
     ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),

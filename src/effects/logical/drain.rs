@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio_postgres::types::Type;
 
 use super::place::{self, Place, Way};
-use super::{Logical, beat, disk, progress, subscribe};
+use super::{Logical, beat, disk, health, progress, subscribe};
 use crate::effects::postgres::connect::{Session, column};
 use crate::effects::{Done, Ledger, Ticket};
 use crate::model::fault::Fault;
@@ -65,7 +65,7 @@ impl Drain<'_> {
         let (marker, unready, failures) = tokio::try_join!(
             beat::send(self.source, self.place, self.way),
             progress::unready(self.target, &stream),
-            progress::failures(self.target, &stream)
+            health::failures(self.target, &stream)
         )?;
         if unready > 0 {
             let message = format!("{unready} tables of {} are not followed yet", self.target.target);
@@ -99,14 +99,14 @@ impl Drain<'_> {
     async fn pause(&self, looked: &mut Instant, until: Instant, limit: f64, failures: i64) -> Result<(), Fault> {
         if looked.elapsed() > PATIENCE {
             *looked = Instant::now();
-            let health = progress::health(self.source, self.target, &self.place.stream(self.way)).await?;
+            let health = health::health(self.source, self.target, &self.place.stream(self.way)).await?;
             if let Some(trouble) = health.trouble.filter(|_| !health.active || health.failures > failures) {
                 return Err(Fault::fatal("logical.broken", trouble));
             }
             self.nudge().await?;
         }
         if Instant::now() >= until {
-            let health = progress::health(self.source, self.target, &self.place.stream(self.way)).await?;
+            let health = health::health(self.source, self.target, &self.place.stream(self.way)).await?;
             let (from, to) = (&self.source.target, &self.target.target);
             let behind = health.behind.map_or("an unknown number of".to_owned(), |bytes| bytes.to_string());
             let message = format!("{to} has not applied within {limit} s what {from} wrote: {behind} bytes are left");

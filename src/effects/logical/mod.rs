@@ -11,6 +11,7 @@ mod connection;
 mod disk;
 mod drain;
 mod gather;
+mod health;
 mod keyed;
 mod pgoutput;
 mod place;

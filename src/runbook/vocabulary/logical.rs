@@ -54,7 +54,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("logical.not-ours", "another run made the control schema"),
                 ("sql.57014", "a transaction stays open; the fault names it"),
             ],
-            example: "step(\"publish\", || logical::publish(params.source)).undo(|made| logical::remove(params.target, params.source));",
+            example: "step(\"publish\", || logical::publish(params.source)).undo(|made| logical::remove(params.source, params.target));",
         },
         least: 1,
         most: 2,
@@ -63,11 +63,11 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::subscribe",
-            signature: "logical::subscribe(target, source, #{ schema, copy: true }) -> #{ subscription }",
+            signature: "logical::subscribe(source, target, #{ schema, copy: true }) -> #{ subscription }",
             summary: "Makes the subscription on the target, which copies every table and then follows the source. The target's server connects to the source's by the source's `replication_url`, else its direct URL; the password stands in the target's catalog until logical::remove, and nowhere else.",
             params: &[
-                TARGET,
                 SOURCE,
+                TARGET,
                 SCHEMA,
                 param("#{copy}", "false where the rows are there already: only what changes from the slot on comes"),
             ],
@@ -78,7 +78,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 ("sql.08006", "the target's server cannot reach the source"),
                 ("target.replication", "the source is reached through a tunnel, and has no `replication_url`"),
             ],
-            example: "step(\"follow\", || logical::subscribe(params.target, params.source));",
+            example: "step(\"follow\", || logical::subscribe(params.source, params.target));",
         },
         least: 2,
         most: 3,
@@ -87,11 +87,11 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::progress",
-            signature: "logical::progress(target, source, #{ schema, back }) -> #{ ready, tables: [#{ name, state, done, of }], lag_bytes, lag_seconds, slot: #{ name, active, wal_status, room }, failures, trouble, lost }",
+            signature: "logical::progress(source, target, #{ schema, back }) -> #{ ready, tables: [#{ name, state, done, of }], lag_bytes, lag_seconds, slot: #{ name, active, wal_status, room }, failures, trouble, lost }",
             summary: "How far the copy has come. `state` is waiting, copying, catching up or following; `done` and `of` are rows, `of` as the source estimates them. `lag_seconds` is the time since the first heartbeat that has not arrived: beat now and then. `ready` once every table is followed. `trouble` is a sentence when something is wrong: a slot that was lost, a subscription that is disabled or fails again and again because somebody wrote to the target, a table whose copy fails. `lost` says that nothing but a new copy helps.",
-            params: &[TARGET, SOURCE, SCHEMA, BACK],
+            params: &[SOURCE, TARGET, SCHEMA, BACK],
             errors: &[NONE],
-            example: "flow::wait_until(\"12h\", || logical::progress(params.target, params.source).ready);",
+            example: "flow::wait_until(\"12h\", || logical::progress(params.source, params.target).ready);",
         },
         least: 2,
         most: 3,
@@ -171,14 +171,14 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::remove",
-            signature: "logical::remove(target, source, #{ schema }) -> #{ removed: [name, …] }",
+            signature: "logical::remove(source, target, #{ schema }) -> #{ removed: [name, …] }",
             summary: "Removes everything that a live copy made on both sides: subscriptions, slots, publications, heartbeats, in either direction and whatever is half done. It is this run's copy, or that of a run that is over. A side that cannot be reached is named with the statements to type there; the other one is cleared.",
-            params: &[TARGET, SOURCE, SCHEMA],
+            params: &[SOURCE, TARGET, SCHEMA],
             errors: &[
                 ("logical.left", "names what is left and why; done again, it removes the rest"),
                 ("logical.not-ours", "the run that made it is not over"),
             ],
-            example: "step(\"remove\", || logical::remove(params.target, params.source));",
+            example: "step(\"remove\", || logical::remove(params.source, params.target));",
         },
         least: 2,
         most: 3,
@@ -230,7 +230,7 @@ fn publish(call: &Call<'_>) -> Answer {
 }
 
 fn subscribe(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema", "copy"])?;
     let copy = if options.given("copy").is_some() { options.flag("copy")? } else { true };
     let shown = title(&format!("have {target} follow {source}"));
@@ -242,7 +242,7 @@ fn subscribe(call: &Call<'_>) -> Answer {
 }
 
 fn progress(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema", "back"])?;
     let (schema, back) = (options.handle("schema")?, options.flag("back")?);
     let shown = title(&format!("how far {target} follows {source}"));
@@ -310,7 +310,7 @@ fn stop(call: &Call<'_>) -> Answer {
 }
 
 fn remove(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let schema = call.options(2, &["schema"])?.handle("schema")?;
     let shown = title(&format!("remove the live copy of {source} in {target}"));
     let writes = both(&target).into_iter().chain(both(&source)).collect();

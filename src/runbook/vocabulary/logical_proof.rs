@@ -107,11 +107,11 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::reverse",
-            signature: "logical::reverse(target, source, #{ schema, prepare, without }) -> #{ publication, slot, subscription, lsn, took }",
+            signature: "logical::reverse(source, target, #{ schema, prepare, without }) -> #{ publication, slot, subscription, lsn, took }",
             summary: "Makes the old database follow the new one, so that there is a way back without loss: before traffic is let in, with both sides equal. The forward subscription is disabled first. A heartbeat of the new database must arrive in the old one.",
             params: &[
-                param("target", "the new database; its `wal_level` is logical, and the old one's server reaches it"),
-                param("source", "the old one; a read-only default there does not stop it"),
+                param("source", "the old database; a read-only default there does not stop it"),
+                param("target", "the new one; its `wal_level` is logical, and the old one's server reaches it"),
                 SCHEMA,
                 param(
                     "#{prepare}",
@@ -120,7 +120,7 @@ pub(crate) const WORDS: &[Entry] = &[
                 param("#{without}", "what is left behind where nothing was published before, by name"),
             ],
             errors: &[NO_WAY_BACK],
-            example: "step(\"back\", || logical::reverse(params.target, params.source)).undo(|made| logical::forward(params.target, params.source));",
+            example: "step(\"back\", || logical::reverse(params.source, params.target)).undo(|made| logical::forward(params.source, params.target));",
         },
         least: 2,
         most: 3,
@@ -129,11 +129,11 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::forward",
-            signature: "logical::forward(target, source, #{ schema }) -> #{ subscription }",
+            signature: "logical::forward(source, target, #{ schema }) -> #{ subscription }",
             summary: "Takes logical::reverse back: its stream is removed, and the target follows the source again. Only while nobody has written to the target; for a freeze that did not hold.",
-            params: &[TARGET, SOURCE, SCHEMA],
+            params: &[SOURCE, TARGET, SCHEMA],
             errors: &[("logical.none", "there is no forward subscription")],
-            example: "step(\"back\", || logical::reverse(params.target, params.source)).undo(|made| logical::forward(params.target, params.source));",
+            example: "step(\"back\", || logical::reverse(params.source, params.target)).undo(|made| logical::forward(params.source, params.target));",
         },
         least: 2,
         most: 3,
@@ -142,11 +142,11 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "logical::retire",
-            signature: "logical::retire(target, source, #{ schema }) -> #{ removed }",
+            signature: "logical::retire(source, target, #{ schema }) -> #{ removed }",
             summary: "After the flip: removes the forward subscription and its slot, which would keep the old server from removing WAL for ever. The way back stays, and so does what logical::changed_since reads; have logical::gather move that on.",
-            params: &[TARGET, SOURCE, SCHEMA],
+            params: &[SOURCE, TARGET, SCHEMA],
             errors: &[("logical.not-ours", "the run that made it is not over")],
-            example: "step(\"retire\", || logical::retire(params.target, params.source));",
+            example: "step(\"retire\", || logical::retire(params.source, params.target));",
         },
         least: 2,
         most: 3,
@@ -220,7 +220,7 @@ fn changed_since(call: &Call<'_>) -> Answer {
 }
 
 fn reverse(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema", "without", "prepare"])?;
     let prepare = options.flag("prepare")?;
     let shown =
@@ -233,7 +233,7 @@ fn reverse(call: &Call<'_>) -> Answer {
 }
 
 fn forward(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema"])?;
     let shown = title(&format!("have {target} follow {source} again"));
     let writes = both(&target).into_iter().chain([server(&source)]).collect();
@@ -242,7 +242,7 @@ fn forward(call: &Call<'_>) -> Answer {
 }
 
 fn retire(call: &Call<'_>) -> Answer {
-    let (target, source) = (call.text(0)?, call.text(1)?);
+    let (source, target) = (call.text(0)?, call.text(1)?);
     let options = call.options(2, &["schema"])?;
     let shown = title(&format!("{target} never follows {source} again"));
     let writes = both(&target).into_iter().chain([server(&source)]).collect();
