@@ -1,8 +1,8 @@
 //! Whole cutovers whose engine is killed again and again around its writes to the journal: before, while and after writes are
 //! frozen. The application writes all the time.
 //!
-//! A few kills in the suite; with `RUNSHEET_EVERY=1` each process of a run comes one write further than the one before, with
-//! `RUNSHEET_EVERY=3` about three.
+//! A few kills in the suite; with `RUNSHEET_EVERY=1` each process of a run comes a write or two further than the one before, with
+//! `RUNSHEET_EVERY=3` three times as far.
 
 use std::time::{Duration, Instant};
 
@@ -149,9 +149,9 @@ impl<'a> Killed<'a> {
         if phase == 0 && self.moment > 2 && !self.moment.is_multiple_of(4) {
             return None;
         }
-        // The first write of a process says that it is at work; the one after it is new. Now and then one comes further, in
-        // case that what it writes first is what every process does.
-        let further = if kills % 10 == 9 { 5 } else { 2 * self.dice.random_range(0..every) };
+        // The first write of a process says that it is at work, and the one after it what it looks at again; from there on they
+        // are new, and it must come further than that, or no process ever would.
+        let further = if kills % 10 == 9 { 5 } else { 2 * self.dice.random_range(0..3 * every) };
         Some(if kills < 2 { kills + 1 } else { 3 + kills % 2 + further })
     }
 
