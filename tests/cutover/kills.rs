@@ -17,6 +17,8 @@ use crate::support::{Database, Said, seed, wait_until};
 
 /// Within this the application is served again; a second, and what a busy machine of tests needs.
 const SOON: Duration = Duration::from_secs(3);
+/// Moments around the writes that every process makes for itself.
+const OWN: usize = 10;
 /// Commands that a run may need to come to its end.
 const COMMANDS: usize = 700;
 
@@ -149,10 +151,10 @@ impl<'a> Killed<'a> {
         if phase == 0 && self.moment > 2 && !self.moment.is_multiple_of(4) {
             return None;
         }
-        // The first write of a process says that it is at work, and the one after it what it looks at again; from there on they
-        // are new, and it must come further than that, or no process ever would.
-        let further = if kills % 10 == 9 { 5 } else { 2 * self.dice.random_range(0..3 * every) };
-        Some(if kills < 2 { kills + 1 } else { 3 + kills % 2 + further })
+        // The first writes of every process say that it is at work, what it locks and where it goes on; only behind them does one
+        // come further than the one before.
+        let further = 2 * self.dice.random_range(0..2 * every);
+        Some(if kills < OWN { kills + 1 } else { OWN + 1 + kills % 2 + further })
     }
 
     /// Whoever was killed: the application writes at once, unless the freeze is committed, which only going on ends.
