@@ -14,6 +14,7 @@ use crate::effects::{Done, Doubt, Resolution};
 use crate::journal::entry::{Answer, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
+use crate::model::declaration::StepSpec;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::ids::{ActionKey, Phase};
@@ -103,10 +104,11 @@ fn refuse_past_return(run: &Run) -> Result<(), Stopped> {
 fn go_back(run: &Arc<Run>, state: RunState, command: &str, why: &str) -> Ending {
     let mut checks = run.state.checks();
     let result = if state == RunState::Undone {
-        // What was cut off is settled first: whether it was done decides whether there is a way back.
-        settle_doubts(run, true)
+        // Whether there is a way back may depend on what was cut off; from where it turns around the run only goes back.
+        settle_in(run, true, |spec| spec.point_of_no_return.is_some())
             .and_then(|()| refuse_past_return(run))
             .and_then(|()| turn_back(run, command, why))
+            .and_then(|()| settle_doubts(run, true))
             .and_then(|()| undo_steps(run, &mut checks))
     } else {
         turn_back(run, command, why).and_then(|()| settle_doubts(run, false))
@@ -137,7 +139,12 @@ fn gone_back(run: &Arc<Run>, state: RunState, done: &str, checks: Vec<Check>) ->
 
 /// Settles every action that the interrupted steps left in doubt. Where `strict`, what stays unknown stops the run.
 pub fn settle_doubts(run: &Arc<Run>, strict: bool) -> Result<(), Stopped> {
-    for spec in &run.script.declaration().steps {
+    settle_in(run, strict, |_| true)
+}
+
+/// The same in some steps.
+fn settle_in(run: &Arc<Run>, strict: bool, of: fn(&StepSpec) -> bool) -> Result<(), Stopped> {
+    for spec in run.script.declaration().steps.iter().filter(|spec| of(spec)) {
         let stopped = |stop: Stop| Stopped { step: spec.name.clone(), error: plain(stop) };
         // An undo that was cut off settles its own doubts, unless it is given up.
         for phase in [Phase::When, Phase::Perform, Phase::Undo].into_iter().take(if strict { 2 } else { 3 }) {

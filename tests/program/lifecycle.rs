@@ -75,6 +75,21 @@ fn a_run_that_asks_for_it_is_cleaned_up_and_ended_when_it_fails() {
 }
 
 #[test]
+fn an_undo_that_nobody_can_say_enough_for_goes_on_going_back_once_a_person_has_answered() {
+    let (database, project) = numbers();
+    project.runbook(
+        "cmd",
+        r#"step("before", || sql::exec(params.app, "insert into numbers values (1)")).undo(|made| sql::exec(params.app, "delete from numbers"));
+        step("cmd", || command::run(["sh", "-c", "kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"]));"#,
+    );
+    project.run(&["run", "cmd"]).with_code(-1);
+    project.run(&["undo"]).with_code(6);
+    project.run(&["resolve", "--as", "not-done", "--why", "I looked"]).with_code(0);
+    project.run(&["resume"]).with_code(0);
+    assert_eq!(database.sql("select count(*) from numbers"), "0");
+}
+
+#[test]
 fn a_run_that_is_kept_once_it_has_changed_something_ends_when_it_fails_before_that() {
     let (database, project) = numbers();
     project.file(
