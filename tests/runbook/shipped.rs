@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "e1993a762d91375f40886f9462848ca2e4ad338e655d7bdf320a1741193c55b4"),
+    ("cutover", "1.0.0", "4ba5f1c9a56052282e2a974005aece2b42b7b1b1bf8ececa58ca4adcb0b2deca"),
     ("cutover-finalize", "1.0.0", "6af926fc2a7ff96ed9340a2eb46c969af7333430a2e4bdf579b3497ac071230b"),
     ("cutover-rollback", "1.0.0", "73ec98c0416253840911632f6ee2d5375278289d3229bcab4824ab31dbd7cf7d"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
