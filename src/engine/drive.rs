@@ -94,8 +94,10 @@ pub fn perform(run: &Arc<Run>) -> Ending {
 /// Ends a run that cannot go on: one whose runbook says so is cleaned up and given up once it has failed.
 fn stop(run: &Arc<Run>, stopped: Stopped, checks: Vec<Check>) -> Ending {
     let failed = matches!(&stopped.error.stop, Stop::Failed(_) | Stop::Halted(Halt::Gate { .. }));
+    if !failed {
+        return end(run, stopped, checks);
+    }
     let over = match run.script.declaration().on_failure {
-        _ if !failed => Ok(false),
         OnFailure::Keep => Ok(false),
         OnFailure::KeepChanged => unwind::changed(run).map(|changed| !changed),
         OnFailure::CleanUp => Ok(true),

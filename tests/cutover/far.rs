@@ -27,10 +27,10 @@ impl Far {
         let config = status["pooler"]["config"].as_str().expect("a path");
         let env = there.path().join("shop.env");
         std::fs::write(&env, "DATABASE_URL=postgresql://before/app\nPORT=1\n").expect("a file");
-        let far = |url: &str, port: &str| {
+        let far = |url: &str| {
             let (login, place) = url.split_once('@').expect("a url");
             let (address, name) = place.split_once('/').expect("a url");
-            (format!("{login}@db.internal:{port}/{name}"), format!("tunnel = \"ssh://droplet/{address}\"\n"))
+            (format!("{login}@db.internal:5432/{name}"), format!("tunnel = \"ssh://droplet/{address}\"\n"))
         };
         let file = moving.world.lab().path().join("runsheet.toml");
         let mut text = std::fs::read_to_string(&file).expect("the project");
@@ -46,7 +46,7 @@ impl Far {
             ),
             ("admin_url", admin, String::new()),
         ] {
-            let (hidden, tunnel) = far(url, "5432");
+            let (hidden, tunnel) = far(url);
             let line = format!("\n{key} = \"{url}\"\n");
             assert!(text.contains(&line), "{line} is not in {text}");
             text = text.replacen(&line, &format!("\n{key} = \"{hidden}\"\n{tunnel}{more}"), 1);

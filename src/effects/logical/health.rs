@@ -11,7 +11,7 @@ const WORD: &str = LogicalProgress::WORD;
 
 /// The stream as the publishing server sees it.
 const SLOT: &str = "
-select active, coalesce(wal_status, ''), safe_wal_size, (pg_current_wal_flush_lsn() - confirmed_flush_lsn)::int8, active_pid
+select active, coalesce(wal_status, ''), safe_wal_size, (pg_current_wal_flush_lsn() - confirmed_flush_lsn)::int8
   from pg_catalog.pg_replication_slots where slot_name = $1";
 
 /// Tables that are being copied by nobody: their copy failed, and is tried again now and then. Those that are copied and only
@@ -50,22 +50,29 @@ pub async fn health(source: &Session, target: &Session, name: &str) -> Result<He
     let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
     let worked = async {
         let asked = "
-select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w where w.subid = s.oid and w.pid is not null), s.oid
+select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w where w.subid = s.oid and w.pid is not null)
   from pg_catalog.pg_subscription s
  where s.subname = $1 and s.subdbid = (select oid from pg_catalog.pg_database where datname = current_database())";
         let rows = target.ask(asked, &given, WORD).await?;
         rows.first().map(|row| Ok::<_, Fault>((column::<bool>(row, 0)?, column::<i64>(row, 1)?))).transpose()
     };
     let (slots, worked, failures) = tokio::try_join!(source.ask(SLOT, &given, WORD), worked, failures(target, name))?;
-    let (active, status) = (false, String::new());
-    let mut health = Health { trouble: None, lost: false, active, status, room: None, behind: None, failures };
+    let mut health = Health {
+        trouble: None,
+        lost: slots.is_empty(),
+        active: false,
+        status: String::new(),
+        room: None,
+        behind: None,
+        failures,
+    };
     if let Some(row) = slots.first() {
         health.active = column(row, 0)?;
         health.status = column::<String>(row, 1)?;
         health.room = column(row, 2)?;
         health.behind = column(row, 3)?;
+        health.lost = health.status == "lost";
     }
-    health.lost = slots.is_empty() || health.status == "lost";
     let (from, to) = (&source.target, &target.target);
     health.trouble = match worked {
         _ if slots.is_empty() => {
@@ -97,9 +104,8 @@ select s.subenabled, (select count(*) from pg_catalog.pg_stat_subscription w whe
 
 /// What keeps tables from being copied, once something failed.
 async fn stuck(source: &Session, target: &Session, name: &str, health: &mut Health) -> Result<(), Fault> {
-    let given: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 1] = [(&name, Type::TEXT)];
     let stuck = async || {
-        let rows = target.ask(STUCK, &given, WORD).await?;
+        let rows = target.ask(STUCK, &[(&name, Type::TEXT)], WORD).await?;
         let read = |row| Ok::<(String, bool, String), Fault>((column(row, 0)?, column(row, 1)?, column(row, 2)?));
         rows.iter().map(read).collect::<Result<Vec<_>, Fault>>()
     };
