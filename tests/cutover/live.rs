@@ -1,8 +1,6 @@
 //! The live strategy as people run it: an application writes all the time, and every write that was acknowledged to it is
 //! where it belongs afterwards.
 
-use std::time::{Duration, Instant};
-
 use super::moving::Moving;
 use crate::support::wait_until;
 
@@ -59,9 +57,7 @@ fn a_row_that_is_lost_on_the_way_is_named_and_the_application_writes_on() {
     moving.world.run(&["approve", "cutover-1"]).with_code(0);
     let before = moving.world.acknowledged();
     let said = moving.world.run(&["resume", "cutover-1"]).with_code(3);
-    let begun = Instant::now();
     wait_until("the application writes again", || moving.world.acknowledged() > before + 5);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     said.saying("issue_payouts: ").saying("writes go on");
     let status = moving.world.run(&["status"]);
     assert!(status.out.contains("gate `contents at the freeze` failed"), "{}", status.out);

@@ -7,11 +7,11 @@ use rustix::process::Signal;
 use super::world::{World, send};
 use crate::support::{Cluster, kills, wait_until};
 
-/// Within this everybody can write again; a second, and what a busy machine of tests needs.
-const SOON: Duration = Duration::from_millis(1500);
+/// Well before the deadline of 60 s: somebody released it, rather than the clock. How soon it is on an idle machine is for `benches/`.
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn an_engine_killed_while_frozen_lets_waiting_clients_write_within_a_second_and_the_application_start() {
+fn an_engine_killed_while_frozen_lets_waiting_clients_write_at_once_and_the_application_start() {
     let world = World::shared("killed");
     let before = world.settings();
     let engine = world.armed(&[]);
@@ -52,19 +52,19 @@ fn an_interrupted_engine_releases_too() {
     let begun = Instant::now();
     assert_eq!(engine.ended().code, 130);
     world.until_written();
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert_eq!(world.row("state, ended_by, why"), "lifted|watchdog|the engine was gone");
 }
 
 #[test]
 fn an_engine_stopped_past_the_deadline_finds_the_freeze_broken_when_it_goes_on() {
     let world = World::shared("stalled");
-    let engine = world.armed(&["deadline=2s"]);
+    let engine = world.armed(&["deadline=4s"]);
     engine.signal(Signal::STOP);
     world.until_written();
     assert_eq!(
         world.row(
-            "state, ended_by = any ('{watchdog,sleeper}'), ended_at >= deadline, ended_at < deadline + interval '1 s'"
+            "state, ended_by = any ('{watchdog,sleeper}'), ended_at >= deadline, ended_at < deadline + interval '9 s'"
         ),
         "lifted|t|t|t"
     );
@@ -118,14 +118,14 @@ fn a_server_that_is_down_when_the_engine_dies_is_released_once_it_is_back() {
 fn a_killed_watchdog_is_stood_in_for_by_the_server_itself() {
     let world = World::shared("watchdog");
     let before = world.settings();
-    let engine = world.armed(&["deadline=2s", "pause=false"]);
+    let engine = world.armed(&["deadline=4s", "pause=false"]);
     send(world.watchdog(), Signal::KILL);
     engine.signal(Signal::KILL);
     drop(engine);
     assert!(!world.writable());
     wait_until("it is released", || world.writable());
     assert_eq!(
-        world.row("state, ended_by, ended_at >= deadline, ended_at < deadline + interval '1 s'"),
+        world.row("state, ended_by, ended_at >= deadline, ended_at < deadline + interval '9 s'"),
         "lifted|sleeper|t|t"
     );
     assert_eq!(world.settings(), before);
@@ -149,20 +149,22 @@ fn what_is_committed_stays_frozen_when_the_engine_is_killed() {
     let world = World::shared("committed");
     world.project.file("go", "");
     world.project.file("stay", "");
-    let engine = world.begin(&["deadline=2s"]);
+    let engine = world.begin(&["deadline=4s"]);
     wait_until("it is committed", || world.there("committed"));
     let watchdog = world.watchdog();
     wait_until("the watchdog has gone", || !alive(watchdog));
     engine.signal(Signal::KILL);
     drop(engine);
-    std::thread::sleep(Duration::from_millis(2200)); // The deadline must be seen to pass without anything happening.
+    std::thread::sleep(Duration::from_millis(4200)); // The deadline must be seen to pass without anything happening.
     assert!(!world.writable() && world.pooler.paused("app") && !world.there("resumed"));
     assert_eq!(world.row("state"), "committed");
 }
 
 #[test]
 fn an_engine_killed_half_way_through_arming_is_released() {
-    let world = World::shared("half_way");
+    // A server of its own: while one of its processes stands still, nobody can make a database on it.
+    let cluster = Cluster::start(&["fsync=off"]);
+    let world = World::on(&cluster, "half_way");
     // A session that cannot be ended for the moment keeps the engine at it.
     let stubborn = super::pooler::Client::begin(&world.writer(), "select 1;");
     let pid = || {
@@ -172,7 +174,7 @@ fn an_engine_killed_half_way_through_arming_is_released() {
     };
     wait_until("it is connected", || !pid().is_empty());
     let backend: i32 = pid().parse().expect("a pid");
-    send(backend, Signal::STOP);
+    let stopped = Stopped::at(backend);
     let engine = world.begin(&["pause=false"]);
     wait_until("it is armed", || {
         world.database.try_sql("select 1 from pg_db_role_setting s join pg_database d on d.oid = setdatabase where datname = current_database()").is_ok_and(|rows| !rows.is_empty())
@@ -181,9 +183,25 @@ fn an_engine_killed_half_way_through_arming_is_released() {
     engine.signal(Signal::KILL);
     let begun = Instant::now();
     wait_until("it is released", || world.writable());
+    println!("released {:?} after the kill", begun.elapsed());
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-    send(backend, Signal::CONT);
-    drop((engine, stubborn));
+    drop((stopped, engine, stubborn));
+}
+
+/// A process that stands still until this is dropped, by a test that fails too.
+struct Stopped(i32);
+
+impl Stopped {
+    fn at(pid: i32) -> Self {
+        send(pid, Signal::STOP);
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        send(self.0, Signal::CONT);
+    }
 }
 
 #[test]
