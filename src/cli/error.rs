@@ -103,6 +103,7 @@ impl From<StartError> for CliError {
             StartError::Refused { why, hint } => {
                 Self { hint: Some(hint).filter(|hint| !hint.is_empty()), ..Self::refused(why) }
             }
+            StartError::Key { why, hint, next } => Self::refused(why).hinted(hint).next(next),
             StartError::Target(fault) => Self { next: Some("runsheet doctor".into()), ..Self::from(fault) },
             StartError::Journal(error) => error.into(),
             StartError::Interrupted => {

@@ -13,6 +13,7 @@ use super::error::CliError;
 use super::out::Out;
 use super::show::Terminal;
 use crate::effects::local::SystemClock;
+use crate::effects::sealing::Key;
 use crate::effects::{Effects, World};
 use crate::engine::cancel::{self, Cancel};
 use crate::engine::context::{Engine, Operator};
@@ -132,12 +133,17 @@ impl Project {
         #[cfg(debug_assertions)]
         let journal = super::crash::point(journal, &self.config.variables);
         let locks = self.locks()?;
+        let key = config::key::read(&self.config)?;
+        for secret in key.iter().flat_map(Key::secrets) {
+            self.vault.hide(config::key::KEY, &secret);
+        }
         let effects = Effects::new(World {
             targets: self.config.targets.clone(),
             providers: self.config.providers.clone(),
             environment: self.config.variables.clone(),
             vault: Arc::clone(&self.vault),
             sink,
+            key,
             clock: Arc::new(SystemClock),
             project: self.config.project.clone(),
             state: self.config.state.clone(),

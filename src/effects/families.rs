@@ -5,11 +5,11 @@ use super::copying::Copying;
 use super::freeze::Freezing;
 use super::logical::Logical;
 use super::neon::Neon;
-use super::postgres::{self, control, scratch};
+use super::postgres::{self, control, login, scratch};
 use super::recovery::Recovering;
 use super::{
     Done, Doubt, Effects, Ledger, Resolution, Ticket, copying, env_file, freeze, github, http, local, logical, needed,
-    neon, no_such_word, pgbouncer, process, recovery,
+    neon, no_such_word, pgbouncer, process, recovery, sealing,
 };
 use crate::model::Value;
 use crate::model::action::Action;
@@ -18,6 +18,7 @@ use crate::model::preview::{Level, Previewed};
 use crate::model::request::copying::{PgAddress, PgUrl};
 use crate::model::request::http::Consumers;
 use crate::model::request::needed::NeonNeeded;
+use crate::model::request::secrets::SecretSeal;
 use crate::model::request::{CommandRun, Request, SqlAdmin, SqlExec, SqlQuery};
 
 /// Words that are performed in one place.
@@ -27,6 +28,7 @@ enum Family {
     Exec,
     Admin,
     Handed,
+    Login,
     Scratch,
     Control,
     Copying,
@@ -43,6 +45,7 @@ enum Family {
     Needed,
     Neon,
     Local,
+    Sealing,
 }
 
 /// The words of each, or what their names begin with, `FAMILY::`. The first that fits counts.
@@ -51,6 +54,7 @@ const FAMILIES: &[(Family, &[&str])] = &[
     (Family::Exec, &[SqlExec::WORD]),
     (Family::Admin, &[SqlAdmin::WORD]),
     (Family::Handed, &[PgUrl::WORD, PgAddress::WORD]),
+    (Family::Login, &login::WORDS),
     (Family::Scratch, &scratch::WORDS),
     (Family::Control, &control::WORDS),
     (Family::Copying, &copying::WORDS),
@@ -67,6 +71,7 @@ const FAMILIES: &[(Family, &[&str])] = &[
     (Family::Needed, &[NeonNeeded::WORD]),
     (Family::Neon, &["neon::"]),
     (Family::Local, &local::WORDS),
+    (Family::Sealing, &[SecretSeal::WORD]),
 ];
 
 impl Family {
@@ -120,6 +125,7 @@ impl Effects {
             Family::Exec => postgres::exec::perform(&self.postgres, action, ticket, ledger).await,
             Family::Admin => postgres::admin::perform(&self.postgres, action, ticket, ledger).await,
             Family::Handed => postgres::handed::perform(&self.postgres, action).await,
+            Family::Login => login::perform(&self.postgres, action, ticket).await,
             Family::Scratch => scratch::perform(&self.postgres, action, ticket, ledger).await,
             Family::Control => control::perform(&self.postgres, action, ticket, ledger).await,
             Family::Copying => copying::perform(&self.copying(), action, ticket, ledger).await,
@@ -136,6 +142,7 @@ impl Effects {
             Family::Needed => needed::perform(&self.world, action),
             Family::Neon => neon::perform(&self.neon(), action, ticket, ledger).await,
             Family::Local => local::perform(&self.world, action, ticket, ledger).await,
+            Family::Sealing => sealing::perform(&self.world, action, ticket, ledger),
         }
     }
 
@@ -163,13 +170,15 @@ impl Effects {
             // They change nothing, or doing it again comes to the same.
             Family::Query
             | Family::Handed
+            | Family::Login
             | Family::Proof
             | Family::Pgbouncer
             | Family::EnvFile
             | Family::Consumers
             | Family::Github
             | Family::Needed
-            | Family::Local => Ok(Resolution::NotDone),
+            | Family::Local
+            | Family::Sealing => Ok(Resolution::NotDone),
         }
     }
 
@@ -186,6 +195,7 @@ impl Effects {
         match family {
             Family::Query | Family::Exec | Family::Admin => postgres::preview::preview(&self.postgres, action).await,
             Family::Handed => postgres::handed::preview(&self.postgres, action).await,
+            Family::Login => login::preview(&self.postgres, action).await,
             Family::Scratch => scratch::preview(&self.postgres, action).await,
             Family::Control => control::preview(&self.postgres, action).await,
             Family::Copying => copying::preview(&self.copying(), action).await,
@@ -202,6 +212,7 @@ impl Effects {
             Family::Needed => needed::perform(&self.world, action).map(|done| read(done.value)),
             Family::Neon => neon::preview(&self.neon(), action).await,
             Family::Local => local::preview(&self.world, action).await,
+            Family::Sealing => SecretSeal::of(action).map(|request| read(request.value.into())),
         }
     }
 
@@ -225,12 +236,14 @@ impl Effects {
             Family::Http => http::by_hand(action),
             Family::Neon => Ok(neon::by_hand(&self.neon(), action)),
             Family::Handed
+            | Family::Login
             | Family::Proof
             | Family::EnvFile
             | Family::Consumers
             | Family::Github
             | Family::Needed
-            | Family::Local => Ok(Vec::new()),
+            | Family::Local
+            | Family::Sealing => Ok(Vec::new()),
         }
     }
 }

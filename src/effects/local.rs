@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Done, Ledger, Ticket, World};
+use super::{Done, Ledger, Ticket, World, sealing};
 use crate::model::Value;
 use crate::model::action::{Action, Recovery};
 use crate::model::clock::Clock;
@@ -58,11 +58,8 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         EnvVar::WORD => variable(world, action)?,
         RandomPassword::WORD => {
             let length = password_length(action)?;
-            let mut bytes = vec![0u8; usize::try_from(length).unwrap_or_default()];
-            world.clock.random(&mut bytes);
-            let password: String = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect();
             let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
-            world.vault.keep(&format!("random:{run}/{}", ticket.key), password).into()
+            sealing::keep(world, ledger, &format!("random:{run}/{}", ticket.key), || password(world, length))?.into()
         }
         LogLine::WORD => {
             let line = world.vault.redact(&LogLine::of(action)?.text);
@@ -154,6 +151,12 @@ fn variable(world: &World, action: &Action) -> Result<Value, Fault> {
             .hinted(format!("set `{name}` in the environment or in one of the project's `.env` files"))
     })?;
     Ok(world.vault.keep(&format!("env:{name}"), value).into())
+}
+
+fn password(world: &World, length: u64) -> String {
+    let mut bytes = vec![0u8; usize::try_from(length).unwrap_or_default()];
+    world.clock.random(&mut bytes);
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 64)])).collect()
 }
 
 fn password_length(action: &Action) -> Result<u64, Fault> {

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 mod recovery;
+pub mod sealing;
 mod shell;
 
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use crate::model::environment::Environment;
 use crate::model::event::SharedSink;
 use crate::model::fault::Fault;
 use crate::model::identity::{Identity, ServerMoment};
-use crate::model::ids::{ActionKey, RunId};
+use crate::model::ids::{ActionKey, Phase, RunId};
 use crate::model::provider::Providers;
 use crate::model::secret::Vault;
 use crate::model::target::Target;
@@ -54,6 +55,8 @@ pub struct World {
     pub vault: Arc<Vault>,
     /// Gets progress and warnings.
     pub sink: SharedSink,
+    /// Seals what a run needs again after a restart; without one, it needs it in vain.
+    pub key: Option<sealing::Key>,
     /// Time and randomness.
     pub clock: crate::model::clock::SharedClock,
     /// The project's folder: where commands run.
@@ -116,6 +119,12 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Whose action a preview's is: nobody's.
+    pub(crate) fn preview() -> Self {
+        let key = ActionKey { step: "preview".into(), phase: Phase::Perform, lane: String::new(), seq: 1 };
+        Self { run: None, origin: Origin::default(), key, attempt: 1 }
+    }
+
     /// What tells apart whatever this action makes: known before it is made, and again after a crash.
     pub(crate) fn unique(&self) -> String {
         let mut unique = self.digest();
@@ -133,6 +142,9 @@ impl Ticket {
 pub trait Ledger: Sync {
     /// Records what the effect holds (a backend, a process group), so that it is ended before the action is redone.
     fn started(&self, holds: Value) -> Result<(), Fault>;
+
+    /// Makes a sealed secret durable, before anything is made of it.
+    fn sealed(&self, name: &str, text: &str) -> Result<(), Fault>;
 
     /// Makes the intent durable with `proof`. After this, and only after this, the change may take effect.
     fn intent(&self, proof: Value) -> Result<(), Fault>;

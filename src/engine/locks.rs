@@ -40,6 +40,7 @@ impl WriteLocks {
         if target::made(target).is_some() {
             return Ok(());
         }
+        let target = target::base(target);
         let identity = match run.state.started.targets.get(target) {
             Some(seen) => seen.identity.key(),
             None => target.to_owned(),

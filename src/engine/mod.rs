@@ -12,6 +12,7 @@ pub mod no_return;
 pub mod past;
 pub mod plan;
 pub mod replay;
+mod sealed;
 pub mod start;
 pub mod state;
 mod touched;

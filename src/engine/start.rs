@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cancel::Urgency;
 use super::context::{Engine, Run, step_names};
 use super::locks::{self, WriteLocks};
+use super::sealed;
 use super::state::State;
 use crate::effects::HeldLock;
 use crate::journal::entry::{FORMAT, RunStarted, SecretSource, TargetSeen};
@@ -69,6 +70,16 @@ pub enum StartError {
         why: String,
         /// What to do.
         hint: String,
+    },
+    /// There is no key, or another one, for the secrets that it seals.
+    #[error("{why}")]
+    Key {
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        hint: String,
+        /// The command to type then.
+        next: String,
     },
     /// A target could not be reached or is not what it should be.
     #[error("{0}")]
@@ -139,6 +150,7 @@ pub fn identify(
 pub fn begin(engine: &Engine, host_locks: &LockDir, beginning: Beginning) -> Result<Held, StartError> {
     let declaration = beginning.script.declaration();
     refuse_changed_text(engine, declaration, &beginning.digest)?;
+    sealed::require_key(engine, declaration)?;
     let targets = identify(engine, declaration, &beginning.params, &beginning.labels)?;
     let locked: Vec<String> = {
         let mut keys: Vec<String> = targets_in(declaration, &beginning.params)
@@ -232,9 +244,14 @@ pub fn take(engine: &Engine, locks: &LockDir, taking: Taking<'_>) -> Result<Held
     for (name, seen) in &taking.summary.started.targets {
         engine.effects.pin(name, seen.identity.clone());
     }
+    let steps = step_names(&*taking.script);
+    let told = || -> Result<State, StartError> {
+        let story = engine.journal.story(run)?;
+        Ok(State::of(&story, &steps).ok_or_else(|| JournalError::NoSuchRun(run.clone()))?)
+    };
+    sealed::open(engine, run, taking.command, &told()?)?;
     let lease = engine.journal.take(run, engine.actor.clone(), taking.command, engine.now())?;
-    let story = engine.journal.story(run)?;
-    let state = State::of(&story, &step_names(&*taking.script)).ok_or_else(|| JournalError::NoSuchRun(run.clone()))?;
+    let state = told()?;
     let run = Arc::new(Run::new(engine.clone(), lease, taking.script, state));
     if taking.reach == Reach::Targets {
         WriteLocks::end_earlier(&run)?;

@@ -49,6 +49,8 @@ pub struct State {
     closures: BTreeMap<(String, Phase), Closure>,
     /// Newest answer a person gave to each action, with its entry.
     decisions: BTreeMap<ActionKey, (u64, Answer)>,
+    /// Secrets that it sealed, by name.
+    pub sealed: BTreeMap<String, String>,
     /// `undo` or `abandon`, once the run only goes back.
     pub unwinding: Option<String>,
     /// The newest entry at which somebody said that the world was put back to an earlier state.
@@ -72,6 +74,7 @@ impl State {
             stamp: stamp(&story[0]),
             closures: BTreeMap::new(),
             decisions: BTreeMap::new(),
+            sealed: BTreeMap::new(),
             unwinding: None,
             restored_at: 0,
         };
@@ -119,6 +122,9 @@ impl State {
             }
             Record::Decision { key, answer, .. } => {
                 self.decisions.insert(key.clone(), (entry.n, answer.clone()));
+            }
+            Record::Sealed { name, text } => {
+                self.sealed.insert(name.clone(), text.clone());
             }
             Record::Unwinding { command, .. } => self.unwinding = Some(command.clone()),
             _ => {}

@@ -11,6 +11,7 @@
 //! | `intent` | the door | a change is about to be made; durable before it is |
 //! | `outcome` | the door | what a read or a change came to |
 //! | `decision` | `approve`, `resolve` | a person's answer to an action |
+//! | `sealed` | effects, through the door | a secret that the run needs again, readable by whoever has the key |
 //! | `note` | anyone | a warning worth keeping |
 //! | `unwinding` | `undo`, `abandon` | from here the run only goes back |
 //! | `run_ended` | the driver | the run's last state and verdict, or that it waits |
@@ -152,6 +153,13 @@ pub enum Record {
         answer: Answer,
         /// Why, in that person's words.
         why: String,
+    },
+    /// A secret that the run needs again after a restart.
+    Sealed {
+        /// Its name, as in its handle.
+        name: String,
+        /// Its value, encrypted and armored by age.
+        text: String,
     },
     /// A warning worth keeping.
     Note {

@@ -24,6 +24,9 @@ pub struct Declaration {
     /// Whether it runs without a plan that somebody looked at.
     #[serde(default)]
     pub plan: PlanRule,
+    /// Whether it runs without a key that seals its secrets.
+    #[serde(default)]
+    pub key: KeyRule,
     /// Steps, in order.
     pub steps: Vec<StepSpec>,
 }
@@ -49,6 +52,17 @@ pub enum PlanRule {
     #[default]
     Optional,
     /// It is begun only by `run --plan FILE`: nothing is changed that a preview did not name.
+    Required,
+}
+
+/// Whether a run needs a key with which its secrets are sealed in the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRule {
+    /// With a key its secrets outlive a restart; without one, a run that made any must be begun anew.
+    #[default]
+    Optional,
+    /// Nothing is begun without one.
     Required,
 }
 

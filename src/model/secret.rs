@@ -127,7 +127,7 @@ impl Vault {
             let (name, tail) = after.split_once(CLOSE).ok_or_else(cut)?;
             let value = inner.values.get(name).ok_or_else(|| {
                 Fault::fatal("secret.gone", format!("the secret `{name}` is not at hand any more")).hinted(
-                    "a value that the run made itself is not kept across a restart; undo the run, or abandon it and start again",
+                    "a value that the run made itself is kept across a restart only where there is a key (`runsheet key new`); undo the run, or abandon it and start again",
                 )
             })?;
             opened.push_str(before);

@@ -68,9 +68,14 @@ pub struct History {
 }
 
 /// The configured target behind a name. A database that a run made is called `SERVER:DATABASE`, by the target on whose
-/// server it lies; every other name is its own base.
+/// server it lies, and a login `BASE@NAME`; every other name is its own base.
 pub fn base(name: &str) -> &str {
-    made(name).map_or(name, |(server, _)| server)
+    made(name).or_else(|| login(name)).map_or(name, |(base, _)| base)
+}
+
+/// Base and name of a login `BASE@NAME`: the same database as another role, or with another password.
+pub fn login(name: &str) -> Option<(&str, &str)> {
+    name.split_once('@')
 }
 
 /// Server and database of a name `SERVER:DATABASE`.

@@ -206,6 +206,10 @@ impl Gathered {
                 let text = format!("from here the run was taken back (`{command}`): {}", readable(&why));
                 self.notes.add(NoteLine { at, text }, true);
             }
+            Record::Sealed { name, .. } => {
+                let text = format!("the secret `{}` was sealed in the journal", readable(&name));
+                self.notes.add(NoteLine { at, text }, true);
+            }
             Record::RunEnded { .. } => {}
         }
     }

@@ -10,5 +10,6 @@ mod preview;
 pub mod project;
 mod readme;
 mod refusals;
+mod sealing;
 mod secrets;
 mod words;

@@ -61,6 +61,7 @@ pub fn world(targets: impl IntoIterator<Item = Target>) -> World {
         environment: Environment::default(),
         vault: Arc::new(Vault::new(b"key of the sealed world".to_vec())),
         sink: Arc::new(Silent),
+        key: None,
         clock: Arc::new(HostClock),
         project: std::env::temp_dir(),
         state: std::env::temp_dir(),

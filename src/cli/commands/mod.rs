@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod eject;
 mod init;
+mod key;
 mod lab;
 mod lint;
 mod list;
@@ -49,6 +50,7 @@ pub enum Command {
     Report(report::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Key(key::Args),
     Lab(lab::Args),
     Completions(completions::Args),
 }
@@ -76,6 +78,7 @@ impl Command {
             Self::Report(args) => args.run(global, out),
             Self::Audit(args) => args.run(global, out),
             Self::Doctor(args) => args.run(global, out),
+            Self::Key(args) => args.run(global, out),
             Self::Lab(args) => args.run(global, out),
             Self::Completions(args) => Ok(args.run()),
         }

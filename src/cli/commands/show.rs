@@ -5,7 +5,7 @@ use super::super::catalog;
 use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::session::Project;
-use crate::model::declaration::PlanRule;
+use crate::model::declaration::{KeyRule, PlanRule};
 use crate::model::script::Script;
 use crate::model::verdict::Verdict;
 
@@ -49,6 +49,9 @@ impl Args {
         }
         if declaration.plan == PlanRule::Required {
             lines.push("begun only by a plan: runsheet run --plan FILE".into());
+        }
+        if declaration.key == KeyRule::Required {
+            lines.push("seals secrets in the journal: needs a key (runsheet key new)".into());
         }
         lines.push("steps:".into());
         for step in &declaration.steps {

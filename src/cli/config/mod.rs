@@ -7,6 +7,7 @@ mod dotenv;
 mod error;
 mod file;
 mod git;
+pub mod key;
 mod provider;
 mod reach;
 pub mod state;

@@ -7,7 +7,7 @@ use crate::effects::postgres::preview::url_variable;
 use crate::engine::door::preview::Line;
 use crate::engine::plan::{Plan, PlannedStep};
 use crate::model::Value;
-use crate::model::declaration::{Declaration, PlanRule};
+use crate::model::declaration::{Declaration, KeyRule, PlanRule};
 use crate::model::figures::millis;
 use crate::model::preview::Level;
 
@@ -35,6 +35,9 @@ pub fn render(plan: &Plan, declaration: &Declaration) -> String {
     }
     if declaration.plan == PlanRule::Required {
         let _ = writeln!(text, "  begun only by this plan: runsheet run --plan FILE");
+    }
+    if declaration.key == KeyRule::Required {
+        let _ = writeln!(text, "  seals secrets in the journal: needs the key of RUNSHEET_KEY_FILE (runsheet key new)");
     }
     for warning in &plan.warnings {
         let _ = writeln!(text, "  warning: {warning}");

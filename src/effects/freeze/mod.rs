@@ -92,7 +92,7 @@ pub async fn preview(freezing: &Freezing<'_>, action: &Action) -> Result<Preview
     if unknown::first_in(&action.request).is_some() {
         return Ok(shown);
     }
-    let ticket = nobody();
+    let ticket = Ticket::preview();
     match action.word.as_str() {
         FreezeAble::WORD => {
             let done = prove::able(freezing, &FreezeAble::of(action)?, &ticket).await?;
@@ -118,13 +118,6 @@ pub async fn preview(freezing: &Freezing<'_>, action: &Action) -> Result<Preview
         }
         _ => Ok(shown),
     }
-}
-
-/// Whose action a preview's look is.
-pub(super) fn nobody() -> Ticket {
-    use crate::model::ids::{ActionKey, Phase};
-    let key = ActionKey { step: "preview".to_owned(), phase: Phase::Perform, lane: String::new(), seq: 0 };
-    Ticket { run: None, origin: super::Origin::default(), key, attempt: 1 }
 }
 
 /// The action as lines for a shell. Nothing is contacted.

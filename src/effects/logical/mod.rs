@@ -132,7 +132,7 @@ pub async fn preview(logical: &Logical<'_>, action: &Action) -> Result<Previewed
         }
         // Of another run, whose schema this one neither makes nor misses.
         LogicalProgress::WORD if LogicalProgress::of(action)?.schema.is_some() => {
-            let ticket = super::freeze::nobody();
+            let ticket = super::Ticket::preview();
             let done = progress::perform(logical, &LogicalProgress::of(action)?, &ticket).await?;
             Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
         }

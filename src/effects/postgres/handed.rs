@@ -71,6 +71,14 @@ async fn address(postgres: &Postgres, request: &PgAddress) -> Result<Done, Fault
 
 /// The same; it changes nothing.
 pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, Fault> {
+    let target = match action.word.as_str() {
+        PgAddress::WORD => PgAddress::of(action)?.target,
+        _ => PgUrl::of(action)?.target,
+    };
+    // Its password is made by the run.
+    if postgres.logins.unknown(&target) {
+        return Ok(Previewed { level: Level::Rendered, value: None, by_hand: Vec::new(), notes: Vec::new() });
+    }
     let done = perform(postgres, action).await?;
     Ok(Previewed { level: Level::Read, value: Some(done.value), by_hand: Vec::new(), notes: Vec::new() })
 }

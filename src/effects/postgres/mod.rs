@@ -15,6 +15,7 @@ pub mod inside;
 mod lexer;
 pub mod libpq;
 pub mod lock;
+pub mod login;
 pub mod made;
 pub mod measure;
 mod moment;
@@ -55,6 +56,7 @@ pub struct Postgres {
     world: Arc<World>,
     pins: Mutex<BTreeMap<String, Identity>>,
     idle: Mutex<BTreeMap<String, Vec<Session>>>,
+    logins: login::Logins,
     neon: Api,
     tunnels: Tunnels,
 }
@@ -66,6 +68,7 @@ impl Postgres {
             neon: Api::new(world.clone()),
             world,
             pins: Mutex::default(),
+            logins: login::Logins::default(),
             idle: Mutex::default(),
             tunnels: Tunnels::default(),
         }
@@ -96,6 +99,9 @@ impl Postgres {
             Fault::fatal("target.unknown", format!("there is no target `{}`", target::base(name)))
                 .hinted(format!("targets of this project: {}", if known.is_empty() { "none" } else { &known }))
         })?;
+        if target::login(name).is_some() {
+            return self.logins.target(self, configured, name).map(Cow::Owned);
+        }
         if let Some((_, branch)) = target::made_branch(name) {
             return neon::place::made(&self.neon, configured, name, branch).await.map(Cow::Owned);
         }

@@ -3,10 +3,9 @@
 use super::connect::Session;
 use super::faults::{self, Stage};
 use super::{Postgres, application_name, lexer, read, secrets};
-use crate::effects::{Origin, Ticket};
+use crate::effects::Ticket;
 use crate::model::action::Action;
 use crate::model::fault::{Fault, FaultClass};
-use crate::model::ids::{ActionKey, Phase};
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::{Request, SqlAdmin, SqlExec, SqlQuery};
 use crate::model::{secret, unknown};
@@ -22,11 +21,11 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
     }
     match action.word.as_str() {
         SqlQuery::WORD => {
-            let done = read::perform(postgres, action, &ticket()).await?;
+            let done = read::perform(postgres, action, &Ticket::preview()).await?;
             Ok(Previewed { level: Level::Read, value: Some(done.value), ..shown })
         }
         SqlExec::WORD => {
-            let session = postgres.session(&target, &application_name(&ticket())).await?;
+            let session = postgres.session(&target, &application_name(&Ticket::preview())).await?;
             let begin = format!("BEGIN READ ONLY{}; SAVEPOINT one", session.pins_for_transaction());
             session.batch(&begin, SqlExec::WORD).await?;
             let notes = prepare_all(&session, &statements).await;
@@ -37,12 +36,6 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
         }
         _ => Ok(shown),
     }
-}
-
-/// Previews are of no run.
-fn ticket() -> Ticket {
-    let key = ActionKey { step: String::new(), phase: Phase::Perform, lane: String::new(), seq: 1 };
-    Ticket { run: None, origin: Origin::default(), key, attempt: 1 }
 }
 
 /// Has the server check names and types of each statement; none is executed. The savepoint `one` stands before them all.

@@ -69,6 +69,22 @@ pub fn with_parameters(url: &str, wanted: &BTreeMap<String, Option<String>>) -> 
     if pairs.is_empty() { base.to_owned() } else { format!("{base}?{}", pairs.join("&")) }
 }
 
+/// A URL with another password, and another role if one is given. Everything else of it stays as it is written.
+pub fn with_login(url: &str, user: Option<&str>, password: &str) -> String {
+    let written = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (who, place) = url[start..].split_once('@').unwrap_or(("", &url[start..]));
+    let asked = |key: &str| place.split(['?', '&']).skip(1).find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+    let user = match user {
+        Some(user) => written(user),
+        None if who.is_empty() => asked("user").unwrap_or_default().to_owned(),
+        None => who.split(':').next().unwrap_or_default().to_owned(),
+    };
+    let bare = format!("{}{user}:{}@{place}", &url[..start], written(password));
+    let gone = BTreeMap::from([("user".to_owned(), None), ("password".to_owned(), None)]);
+    with_parameters(&bare, &gone)
+}
+
 /// A URL with the same role, password, database and options for a server of ours on loopback.
 pub fn on_loopback(config: &Config, port: u16) -> String {
     written(config, "127.0.0.1", port, "")

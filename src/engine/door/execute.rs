@@ -17,6 +17,7 @@ use crate::model::fault::{Fault, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
 use crate::model::request::copying::{PgAddress, PgUrl};
+use crate::model::request::login::PgLogin;
 use crate::model::request::neon::{NeonResetPassword, NeonRevealPassword, NeonUrl};
 use crate::model::request::{AskPerson, EnvVar, RandomPassword, RecordCheck, Request, Sleep};
 use crate::model::verdict::{Check, CheckVerdict};
@@ -184,7 +185,7 @@ impl ExecuteDoor {
             return Ok(());
         }
         let run = &self.closure.run;
-        let known = run.engine.effects.world().vault.open(&value.to_string()).is_ok();
+        let known = run.engine.effects.world().vault.open(&value.to_string()).is_ok() && action.word != PgLogin::WORD;
         if known || action.word == RandomPassword::WORD {
             return Ok(());
         }
@@ -204,9 +205,10 @@ impl ExecuteDoor {
     }
 }
 
-/// Words that answer a secret's handle.
-const SECRETS: [&str; 7] = [
+/// Words that answer a secret's handle, or the name of a login, which this process has to learn anew.
+const SECRETS: [&str; 8] = [
     EnvVar::WORD,
+    PgLogin::WORD,
     PgAddress::WORD,
     RandomPassword::WORD,
     PgUrl::WORD,

@@ -78,6 +78,11 @@ impl Ledger for DoorLedger<'_> {
         self.write(record, Durability::Unsynced)
     }
 
+    fn sealed(&self, name: &str, text: &str) -> Result<(), Fault> {
+        let record = Record::Sealed { name: name.to_owned(), text: text.to_owned() };
+        self.write(record, Durability::Synced)
+    }
+
     fn intent(&self, proof: Value) -> Result<(), Fault> {
         let action = self.action;
         self.still_sound()?;

@@ -125,6 +125,10 @@ impl Ledger for NoLedger {
         Err(Fault::fatal("probe.change", "a read tried to change something"))
     }
 
+    fn sealed(&self, _: &str, _: &str) -> Result<(), Fault> {
+        Err(Fault::fatal("probe.change", "a read tried to change something"))
+    }
+
     fn intent(&self, _: Value) -> Result<(), Fault> {
         Err(Fault::fatal("probe.change", "a read tried to change something"))
     }

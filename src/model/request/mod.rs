@@ -9,11 +9,13 @@ pub mod freeze;
 pub mod github;
 pub mod http;
 pub mod logical;
+pub mod login;
 pub mod needed;
 pub mod neon;
 pub mod pgbouncer;
 pub mod proving;
 pub mod recovery;
+pub mod secrets;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use super::super::{failure, stage};
 use super::call::{Answer, Error, Options};
 use super::{Call, Entry, Param, Word, did_you_mean, param};
 use crate::model::Value;
-use crate::model::declaration::{Declaration, OnFailure, PlanRule, RetryPolicy, StepSpec};
+use crate::model::declaration::{Declaration, KeyRule, OnFailure, PlanRule, RetryPolicy, StepSpec};
 use crate::model::param::{ParamKind, ParamSpec};
 
 const ABOUT: Param = param("about", "what the parameter means");
@@ -53,6 +53,10 @@ pub(crate) const WORDS: &[Entry] = &[
                 param(
                     "#{plan}",
                     "`optional` (unless told), or `required`: it is begun only by `run --plan FILE`, so that nothing is changed that a preview did not name",
+                ),
+                param(
+                    "#{key}",
+                    "`optional` (unless told), or `required`: it is begun only where there is a key (`runsheet key new`) with which its secrets are sealed in the journal",
                 ),
             ],
             errors: &[],
@@ -195,7 +199,7 @@ fn runbook(call: &Call<'_>) -> Answer {
     if version.trim().is_empty() {
         return Err(call.misuse("the version must not be empty"));
     }
-    let options = call.options(2, &["about", "params", "lock", "on_failure", "plan"])?;
+    let options = call.options(2, &["about", "params", "lock", "on_failure", "plan", "key"])?;
     let about = options.text("about")?.unwrap_or_default();
     let mut params = Vec::new();
     for (key, value) in options.map("params")? {
@@ -237,7 +241,15 @@ fn runbook(call: &Call<'_>) -> Answer {
             return Err(call.misuse(format!("`plan` is `optional` or `required`, not `{other}`{near}")));
         }
     };
-    let head = Declaration { name: title, version, about, params, lock, on_failure, plan, steps: Vec::new() };
+    let key = match options.text("key")?.as_deref() {
+        None | Some("optional") => KeyRule::Optional,
+        Some("required") => KeyRule::Required,
+        Some(other) => {
+            let near = did_you_mean(other, &["optional".to_owned(), "required".to_owned()]);
+            return Err(call.misuse(format!("`key` is `optional` or `required`, not `{other}`{near}")));
+        }
+    };
+    let head = Declaration { name: title, version, about, params, lock, on_failure, plan, key, steps: Vec::new() };
     if stage::draft(|draft| draft.head.replace(head)).flatten().is_some() {
         return Err(call.misuse("a file declares one runbook"));
     }

@@ -24,12 +24,14 @@ mod github;
 mod http;
 mod logical;
 mod logical_proof;
+mod login;
 mod needed;
 mod neon;
 mod pg;
 mod pgbouncer;
 mod proving;
 mod recovery;
+mod secrets;
 mod sql;
 mod table;
 mod time;
@@ -83,6 +85,7 @@ static FAMILIES: &[&[Entry]] = &[
     chaining::METHODS,
     sql::WORDS,
     pg::WORDS,
+    login::WORDS,
     control::WORDS,
     copying::WORDS,
     recovery::WORDS,
@@ -96,6 +99,7 @@ static FAMILIES: &[&[Entry]] = &[
     &proving::CHECKS,
     flow::WORDS,
     values::WORDS,
+    secrets::WORDS,
     table::WORDS,
     time::WORDS,
     files::WORDS,

@@ -26,7 +26,7 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "random::password",
             signature: "random::password(length) -> secret",
-            summary: "A new password from a cryptographic source, of letters, digits, `-` and `_`. The script holds a handle.",
+            summary: "A new password from a cryptographic source, of letters, digits, `-` and `_`. The script holds a handle. Where there is a key (`runsheet key new`), it is sealed in the journal before anything is made of it, and a resume has the same one.",
             params: &[param("length", "characters, 16 to 128")],
             errors: &[],
             example: "sql::exec(params.app, \"alter role app password {{ pw | scram }}\", #{ pw: random::password(32) });",

@@ -136,6 +136,7 @@ impl Watch {
             environment: Environment::new(charge.environment.clone()),
             vault: Arc::new(Vault::default()),
             sink: Arc::new(Silent),
+            key: None,
             clock: Arc::new(SystemClock),
             project: charge.project.clone(),
             state: charge.state.clone(),
