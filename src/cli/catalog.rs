@@ -36,6 +36,10 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/preflight/server.rhai", include_str!("../../runbooks/lib/preflight/server.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
+    ("runbooks/lib/roles.rhai", include_str!("../../runbooks/lib/roles.rhai")),
+    ("runbooks/lib/roles/granted.rhai", include_str!("../../runbooks/lib/roles/granted.rhai")),
+    ("runbooks/lib/roles/nature.rhai", include_str!("../../runbooks/lib/roles/nature.rhai")),
+    ("runbooks/lib/roles/owned.rhai", include_str!("../../runbooks/lib/roles/owned.rhai")),
 ];
 
 /// A runbook that can be run.
