@@ -10,5 +10,6 @@ mod preview;
 pub mod project;
 mod readme;
 mod refusals;
+mod scan;
 mod secrets;
 mod words;

@@ -14,6 +14,7 @@ pub mod neon;
 pub mod pgbouncer;
 pub mod proving;
 pub mod recovery;
+pub mod scan;
 pub mod table;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,7 @@ mod pg;
 mod pgbouncer;
 mod proving;
 mod recovery;
+mod secrets;
 mod sql;
 mod table;
 mod time;
@@ -106,6 +107,7 @@ static FAMILIES: &[&[Entry]] = &[
     upkeep::WORDS,
     computes::WORDS,
     needed::WORDS,
+    secrets::WORDS,
 ];
 
 /// Every word, in the order of the reference.
