@@ -22,5 +22,6 @@ mod program;
 mod purge;
 mod reach;
 mod report;
+mod roles;
 mod runbook;
 mod support;

@@ -13,6 +13,7 @@ use crate::runbook::{self, Runbook, Sources};
 const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/branch-purge.rhai", include_str!("../../runbooks/branch-purge.rhai")),
     ("runbooks/branch-verify.rhai", include_str!("../../runbooks/branch-verify.rhai")),
+    ("runbooks/credential-rotation.rhai", include_str!("../../runbooks/credential-rotation.rhai")),
     ("runbooks/cutover.rhai", include_str!("../../runbooks/cutover.rhai")),
     ("runbooks/cutover-finalize.rhai", include_str!("../../runbooks/cutover-finalize.rhai")),
     ("runbooks/cutover-rollback.rhai", include_str!("../../runbooks/cutover-rollback.rhai")),
@@ -36,6 +37,11 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/preflight/server.rhai", include_str!("../../runbooks/lib/preflight/server.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
+    ("runbooks/lib/rotating.rhai", include_str!("../../runbooks/lib/rotating.rhai")),
+    ("runbooks/lib/roles.rhai", include_str!("../../runbooks/lib/roles.rhai")),
+    ("runbooks/lib/roles/granted.rhai", include_str!("../../runbooks/lib/roles/granted.rhai")),
+    ("runbooks/lib/roles/nature.rhai", include_str!("../../runbooks/lib/roles/nature.rhai")),
+    ("runbooks/lib/roles/owned.rhai", include_str!("../../runbooks/lib/roles/owned.rhai")),
 ];
 
 /// A runbook that can be run.

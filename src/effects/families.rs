@@ -9,7 +9,7 @@ use super::postgres::{self, control, login, scratch};
 use super::recovery::Recovering;
 use super::{
     Done, Doubt, Effects, Ledger, Resolution, Ticket, copying, env_file, freeze, github, http, local, logical, needed,
-    neon, no_such_word, pgbouncer, process, recovery, sealing,
+    neon, no_such_word, pgbouncer, process, recovery, scan, sealing,
 };
 use crate::model::Value;
 use crate::model::action::Action;
@@ -18,6 +18,7 @@ use crate::model::preview::{Level, Previewed};
 use crate::model::request::copying::{PgAddress, PgUrl};
 use crate::model::request::http::Consumers;
 use crate::model::request::needed::NeonNeeded;
+use crate::model::request::scan::SecretScan;
 use crate::model::request::secrets::SecretSeal;
 use crate::model::request::{CommandRun, Request, SqlAdmin, SqlExec, SqlQuery};
 
@@ -43,6 +44,7 @@ enum Family {
     Consumers,
     Github,
     Needed,
+    Scan,
     Neon,
     Local,
     Sealing,
@@ -69,6 +71,7 @@ const FAMILIES: &[(Family, &[&str])] = &[
     (Family::Consumers, &[Consumers::WORD]),
     (Family::Github, &github::WORDS),
     (Family::Needed, &[NeonNeeded::WORD]),
+    (Family::Scan, &[SecretScan::WORD]),
     (Family::Neon, &["neon::"]),
     (Family::Local, &local::WORDS),
     (Family::Sealing, &[SecretSeal::WORD]),
@@ -140,6 +143,7 @@ impl Effects {
             Family::Consumers => self.world.providers.consumers().map(|value| Done { value, rows: None }),
             Family::Github => github::perform(&self.world, action).await,
             Family::Needed => needed::perform(&self.world, action),
+            Family::Scan => scan::perform(&self.world, action).await,
             Family::Neon => neon::perform(&self.neon(), action, ticket, ledger).await,
             Family::Local => local::perform(&self.world, action, ticket, ledger).await,
             Family::Sealing => sealing::perform(&self.world, action, ticket, ledger),
@@ -177,6 +181,7 @@ impl Effects {
             | Family::Consumers
             | Family::Github
             | Family::Needed
+            | Family::Scan
             | Family::Local
             | Family::Sealing => Ok(Resolution::NotDone),
         }
@@ -210,6 +215,7 @@ impl Effects {
             Family::Consumers => self.world.providers.consumers().map(read),
             Family::Github => github::preview(&self.world, action).await,
             Family::Needed => needed::perform(&self.world, action).map(|done| read(done.value)),
+            Family::Scan => scan::perform(&self.world, action).await.map(|done| read(done.value)),
             Family::Neon => neon::preview(&self.neon(), action).await,
             Family::Local => local::preview(&self.world, action).await,
             Family::Sealing => SecretSeal::of(action).map(|request| read(request.value.into())),
@@ -242,6 +248,7 @@ impl Effects {
             | Family::Consumers
             | Family::Github
             | Family::Needed
+            | Family::Scan
             | Family::Local
             | Family::Sealing => Ok(Vec::new()),
         }

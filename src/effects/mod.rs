@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 mod recovery;
+mod scan;
 pub mod sealing;
 mod shell;
 
@@ -80,6 +81,14 @@ pub trait Past: Send + Sync {
     /// When the runs cannot be read, in one sentence: nobody then knows what is needed.
     fn unfinished(&self) -> Result<Vec<Unfinished>, String> {
         Ok(Vec::new())
+    }
+
+    /// Shows everything that was written down about every run: the run's id, and a piece of text.
+    ///
+    /// # Errors
+    /// When something cannot be read, in one sentence.
+    fn written(&self, _see: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -6,6 +6,9 @@ use super::state;
 use crate::effects::{Past, Unfinished};
 use crate::journal::store::Journal;
 
+/// Entries that are read at once; each may have a megabyte.
+const AT_ONCE: usize = 16;
+
 /// The runs of a journal.
 pub struct JournaledPast(pub Arc<dyn Journal>);
 
@@ -29,5 +32,18 @@ impl Past for JournaledPast {
             })
         });
         told.collect()
+    }
+
+    fn written(&self, see: &mut dyn FnMut(&str, &str)) -> Result<(), String> {
+        for run in self.0.run_ids().map_err(|error| error.to_string())? {
+            let mut after = 0;
+            loop {
+                let entries = self.0.raw(&run, after, AT_ONCE).map_err(|error| error.to_string())?;
+                let Some(last) = entries.last() else { break };
+                after = last.n;
+                entries.iter().for_each(|entry| see(run.as_str(), &entry.text));
+            }
+        }
+        Ok(())
     }
 }

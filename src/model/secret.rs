@@ -4,7 +4,7 @@
 //! keeps it intact. Text from outside that contains one of the four handle characters is refused, or a row
 //! could forge a handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::RwLock;
 
 use base64::Engine as _;
@@ -158,6 +158,33 @@ impl Vault {
             }
         }
         clean
+    }
+
+    /// Names of the secrets whose value stands in these bytes, in any of its forms.
+    pub fn found_in(&self, bytes: &[u8]) -> BTreeSet<String> {
+        let inner = self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // By their first byte, so that most bytes are looked at once however many secrets there are.
+        let mut starting: Vec<Vec<&(String, String)>> = vec![Vec::new(); 256];
+        for needle in &inner.needles {
+            if let Some(first) = needle.0.as_bytes().first() {
+                starting[usize::from(*first)].push(needle);
+            }
+        }
+        let mut found = BTreeSet::new();
+        for (at, first) in bytes.iter().enumerate() {
+            for (needle, name) in &starting[usize::from(*first)] {
+                if bytes[at..].starts_with(needle.as_bytes()) && !found.contains(name) {
+                    found.insert(name.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// Bytes of the longest text that is looked for in output.
+    pub fn longest_needle(&self) -> usize {
+        let inner = self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.needles.first().map_or(0, |(needle, _)| needle.len())
     }
 
     /// Data without any secret, keys included.

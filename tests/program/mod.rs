@@ -10,6 +10,7 @@ mod preview;
 pub mod project;
 mod readme;
 mod refusals;
+mod scan;
 mod sealing;
 mod secrets;
 mod words;

@@ -75,6 +75,7 @@ fn families(words: &[Word]) -> Vec<(&'static str, Vec<&Word>)> {
             "http" | "consumers" => "Services, and who uses the databases",
             "github" => "GitHub",
             "neon" => "Neon",
+            "secret" if word.name.contains("::") => "Secrets",
             _ => "Parameters",
         };
         match families.iter_mut().find(|(known, _)| *known == heading) {

@@ -15,6 +15,7 @@ pub mod neon;
 pub mod pgbouncer;
 pub mod proving;
 pub mod recovery;
+pub mod scan;
 pub mod secrets;
 pub mod table;
 

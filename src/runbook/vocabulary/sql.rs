@@ -159,7 +159,7 @@ fn server_wide(statement: &Statement) -> bool {
 
 fn changes_server(statement: &Statement) -> bool {
     let verb = statement.words.first().map(String::as_str);
-    matches!(verb, Some("GRANT" | "REVOKE"))
+    matches!(verb, Some("GRANT" | "REVOKE" | "COMMENT"))
         || (matches!(verb, Some("CREATE" | "ALTER" | "DROP"))
             && statement
                 .words
