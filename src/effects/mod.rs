@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod programs;
 mod recovery;
+pub mod scram;
 mod shell;
 
 use std::sync::Arc;
