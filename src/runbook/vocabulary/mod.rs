@@ -28,6 +28,7 @@ mod needed;
 mod neon;
 mod pg;
 mod pgbouncer;
+mod pgbouncer_users;
 mod proving;
 mod recovery;
 mod sql;
@@ -89,6 +90,7 @@ static FAMILIES: &[&[Entry]] = &[
     logical::WORDS,
     logical_proof::WORDS,
     pgbouncer::WORDS,
+    pgbouncer_users::WORDS,
     freeze::WORDS,
     command::WORDS,
     proving::WORDS,
