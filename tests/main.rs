@@ -14,6 +14,7 @@ mod layers;
 mod logical;
 mod measure;
 mod neon;
+mod pgbouncer;
 mod pitr;
 mod pool;
 mod postgres;

@@ -23,6 +23,7 @@ pub mod process;
 pub mod programs;
 mod recovery;
 mod scan;
+pub mod scram;
 pub mod sealing;
 mod shell;
 

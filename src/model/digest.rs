@@ -28,9 +28,15 @@ pub fn canonical_text(value: &Value) -> String {
 
 /// A fingerprint that only the holder of `key` can compute, so that a guessed secret cannot be confirmed from a log.
 pub fn keyed(key: &[u8], bytes: &[u8]) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+    hex(&keyed_whole(key, bytes)[..8])
+}
+
+/// The same in full, for what is derived from a key.
+pub fn keyed_whole(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    // HMAC takes a key of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(bytes);
-    hex(&mac.finalize().into_bytes()[..8])
+    mac.finalize().into_bytes().into()
 }
 
 /// Bytes as lower-case hexadecimal.

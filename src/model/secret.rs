@@ -148,6 +148,16 @@ impl Vault {
         inner.values.get(name).map(|value| digest::keyed(&self.key, value.as_bytes()))
     }
 
+    /// The salt of a password's verifier: the same every time for whoever holds the key, and of no help to anybody else. It
+    /// is keyed with a key of its own, so that it tells nothing about the fingerprint.
+    pub fn salt(&self, password: &str) -> [u8; 16] {
+        let whole =
+            digest::keyed_whole(&digest::keyed_whole(&self.key, b"salts of SCRAM verifiers"), password.as_bytes());
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&whole[..16]);
+        salt
+    }
+
     /// Text without any secret: values and their encoded forms become `(secret name)`.
     pub fn redact(&self, text: &str) -> String {
         let inner = self.inner.read().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -89,12 +89,14 @@ fn live(database: &mut Database) -> Project {
     project
 }
 
-/// A pooler before the database, which the project knows, and whose configuration lies in it.
+/// A pooler before the database, which the project knows, and whose configuration and user list lie in it.
 fn behind_a_pooler(project: &Project, database: &Database) -> PgBouncer {
     let pooler = PgBouncer::before(Cluster::shared(), database, "transaction", &["postgres"]);
     let toml = std::fs::read_to_string(project.path().join("runsheet.toml")).expect("the configuration");
     project.file("runsheet.toml", &format!("{toml}\n[pgbouncer]\nadmin_url = \"{}\"\n", pooler.admin_url()));
-    std::os::unix::fs::symlink(pooler.config(), project.path().join("pgbouncer.ini")).expect("a link");
+    for (file, name) in [(pooler.config(), "pgbouncer.ini"), (pooler.users(), "userlist.txt")] {
+        std::os::unix::fs::symlink(file, project.path().join(name)).expect("a link");
+    }
     pooler
 }
 

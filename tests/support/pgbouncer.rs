@@ -94,6 +94,11 @@ impl PgBouncer {
     pub fn config(&self) -> PathBuf {
         self.folder.path().join("pgbouncer.ini")
     }
+
+    /// Its user list.
+    pub fn users(&self) -> PathBuf {
+        self.folder.path().join("users.txt")
+    }
 }
 
 impl Drop for PgBouncer {

@@ -1,15 +1,19 @@
-//! The pooler before a database: its clients made to wait and let go on, and where it leads them.
+//! The pooler before a database: its clients made to wait and let go on, where it leads them, and who may log in.
 
 pub mod console;
 mod ini;
 pub mod pause;
+mod place;
 mod point;
+mod userlist;
+mod users;
 
 use std::time::Duration;
 
 use console::Console;
 use pause::Pause;
 use serde_json::json;
+use users::Users;
 
 use super::postgres::Postgres;
 use super::{Done, Ledger};
@@ -19,18 +23,23 @@ use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::pgbouncer::{
-    PgbouncerPause, PgbouncerPoint, PgbouncerReconnect, PgbouncerReload, PgbouncerResume, PgbouncerShow,
+    PgbouncerAdmit, PgbouncerAdmits, PgbouncerDismiss, PgbouncerPause, PgbouncerPoint, PgbouncerReconnect,
+    PgbouncerReload, PgbouncerResume, PgbouncerShow,
 };
+use crate::model::target::Target;
 use crate::model::unknown;
 
 /// The words performed here. Each comes to the same when it is done again.
-pub const WORDS: [&str; 6] = [
+pub const WORDS: [&str; 9] = [
     PgbouncerShow::WORD,
     PgbouncerPause::WORD,
     PgbouncerResume::WORD,
     PgbouncerReload::WORD,
     PgbouncerReconnect::WORD,
     PgbouncerPoint::WORD,
+    PgbouncerAdmit::WORD,
+    PgbouncerDismiss::WORD,
+    PgbouncerAdmits::WORD,
 ];
 
 /// Columns that are numbers; every other one is text, even where it looks like a number.
@@ -97,6 +106,17 @@ pub async fn perform(postgres: &Postgres, action: &Action, ledger: &dyn Ledger) 
             console.reconnect(&request.database).await?;
             json!({})
         }
+        PgbouncerAdmit::WORD => {
+            let request = PgbouncerAdmit::of(action)?;
+            let users = Users::of(postgres, admin, &request.auth_file, request.ssh.as_deref()).await?;
+            return users.admit(&request, ledger).await;
+        }
+        PgbouncerDismiss::WORD => {
+            let request = PgbouncerDismiss::of(action)?;
+            let users = Users::of(postgres, admin, &request.auth_file, request.ssh.as_deref()).await?;
+            return users.dismiss(&request, ledger).await;
+        }
+        PgbouncerAdmits::WORD => admits(postgres, admin, action).await?,
         _ => return point::perform(postgres, &PgbouncerPoint::of(action)?, ledger).await,
     };
     Ok(Done { value, rows: None })
@@ -124,6 +144,20 @@ pub async fn preview(postgres: &Postgres, action: &Action) -> Result<Previewed, 
             let notes = point::foresee(postgres, &PgbouncerPoint::of(action)?).await?;
             Previewed { level: Level::Prepared, notes, ..rendered }
         }
+        PgbouncerAdmit::WORD => {
+            let request = PgbouncerAdmit::of(action)?;
+            let users = Users::of(postgres, admin, &request.auth_file, request.ssh.as_deref()).await?;
+            Previewed { level: Level::Prepared, notes: users.foresee_admit(&request).await?, ..rendered }
+        }
+        PgbouncerDismiss::WORD => {
+            let request = PgbouncerDismiss::of(action)?;
+            let users = Users::of(postgres, admin, &request.auth_file, request.ssh.as_deref()).await?;
+            Previewed { level: Level::Prepared, notes: users.foresee_dismiss(&request).await?, ..rendered }
+        }
+        PgbouncerAdmits::WORD => {
+            let value = admits(postgres, admin, action).await?;
+            Previewed { level: Level::Read, value: Some(value), ..rendered }
+        }
         _ => rendered,
     })
 }
@@ -140,6 +174,18 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
         PgbouncerResume::WORD => says(format!("RESUME {}", PgbouncerResume::of(action)?.database)),
         PgbouncerReload::WORD => says("RELOAD".to_owned()),
         PgbouncerReconnect::WORD => says(format!("RECONNECT {}", PgbouncerReconnect::of(action)?.database)),
+        PgbouncerAdmit::WORD => {
+            let request = PgbouncerAdmit::of(action)?;
+            let user = request.user.replace('"', "\"\"");
+            let edited = format!("# edit {}: \"{user}\" \"SCRAM-SHA-256$…\", as pg_authid has it", request.auth_file);
+            std::iter::once(unknown::readable(&edited)).chain(says("RELOAD".to_owned())).collect()
+        }
+        PgbouncerDismiss::WORD => {
+            let request = PgbouncerDismiss::of(action)?;
+            let edited = format!("# edit {}: no line of {}", request.auth_file, request.user);
+            std::iter::once(unknown::readable(&edited)).chain(says("RELOAD".to_owned())).collect()
+        }
+        PgbouncerAdmits::WORD => Vec::new(),
         _ => {
             let request = PgbouncerPoint::of(action)?;
             let edited = format!(
@@ -149,6 +195,11 @@ pub fn by_hand(action: &Action) -> Result<Vec<String>, Fault> {
             std::iter::once(unknown::readable(&format!("# {edited}"))).chain(says("RELOAD".to_owned())).collect()
         }
     })
+}
+
+async fn admits(postgres: &Postgres, admin: &Target, action: &Action) -> Result<Value, Fault> {
+    let request = PgbouncerAdmits::of(action)?;
+    Users::of(postgres, admin, &request.auth_file, request.ssh.as_deref()).await?.admits(&request).await
 }
 
 async fn shown(console: &Console, request: &PgbouncerShow) -> Result<Value, Fault> {

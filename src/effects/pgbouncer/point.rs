@@ -1,9 +1,5 @@
 //! Leading a database of the pooler to another server: its line is rewritten, read again by the pooler, and read back.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -12,7 +8,7 @@ use tokio_postgres::config::Host;
 
 use super::console::{Console, cell};
 use super::ini::{self, Server};
-use crate::effects::far_file::FarFile;
+use super::place::Place;
 use crate::effects::postgres::{Postgres, url};
 use crate::effects::{Done, Ledger, files};
 use crate::model::Value;
@@ -26,7 +22,7 @@ const SHOWN: Duration = Duration::from_secs(5);
 /// Rewrites the line, has the pooler read it and proves by its own words where the database leads now.
 pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
-    let file = Ini::of(postgres, request)?;
+    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref())?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
@@ -39,7 +35,7 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
     ledger.intent(Value::Null)?;
     let changed = new != text;
     if changed {
-        file.replace(&text, &new).await?;
+        file.replace(&new, Some(&text)).await?;
     }
     drop(turn);
     console.run("RELOAD").await?;
@@ -74,7 +70,7 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
 /// Says what would be refused, and where the database leads now.
 pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Vec<String>, Fault> {
     let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
-    let file = Ini::of(postgres, request)?;
+    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref())?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let server = Server { host: &host, port, dbname: &dbname, user: "", password: None };
@@ -89,46 +85,6 @@ pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Ve
         cell(&shown, "port"),
         cell(&shown, "database")
     )])
-}
-
-/// The pooler's configuration, here or on its host.
-enum Ini<'a> {
-    /// The file itself, behind whatever link leads to it.
-    Here(PathBuf),
-    There(FarFile<'a>),
-}
-
-impl<'a> Ini<'a> {
-    fn of(postgres: &'a Postgres, request: &PgbouncerPoint) -> Result<Self, Fault> {
-        if let Some(host) = &request.ssh {
-            return FarFile::new(postgres.world(), host, &request.config).map(Self::There);
-        }
-        let path = postgres.world().project.join(&request.config);
-        path.canonicalize().map(Self::Here).map_err(|error| broken(&path, "found", &error))
-    }
-
-    async fn read(&self) -> Result<String, Fault> {
-        match self {
-            Self::Here(path) => std::fs::read_to_string(path).map_err(|error| broken(path, "read", &error)),
-            Self::There(file) => file.read().await,
-        }
-    }
-
-    async fn replace(&self, old: &str, new: &str) -> Result<(), Fault> {
-        match self {
-            Self::Here(path) => replace(path, old, new),
-            Self::There(file) => file.replace(new, true, false).await,
-        }
-    }
-}
-
-impl std::fmt::Display for Ini<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Here(path) => write!(f, "{}", path.display()),
-            Self::There(file) => write!(f, "{file}"),
-        }
-    }
 }
 
 /// How the pooler reaches a target, which is as another server does.
@@ -156,43 +112,4 @@ fn address(config: &Config) -> Result<(String, u16, String), Fault> {
         return Err(Fault::fatal("target.url", "the target's URL names no host"));
     }
     Ok((host, config.get_ports().first().copied().unwrap_or(5432), dbname))
-}
-
-/// Puts the new text in the old one's place, whole or not at all, and keeps the old one beside it. Owner and mode stay:
-/// the pooler must still be able to read it, and nobody else.
-fn replace(path: &Path, old: &str, new: &str) -> Result<(), Fault> {
-    let about = std::fs::metadata(path).map_err(|error| broken(path, "read", &error))?;
-    for (suffix, text) in [(".previous", old), ("", new)] {
-        let named = |suffix: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let (place, draft) = (named(suffix), named(".new"));
-        let written = || -> io::Result<()> {
-            match std::fs::remove_file(&draft) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
-            file.write_all(text.as_bytes())?;
-            let ours = file.metadata()?;
-            if (ours.uid(), ours.gid()) != (about.uid(), about.gid()) {
-                fchown(&file, Some(about.uid()), Some(about.gid()))?;
-            }
-            file.set_permissions(about.permissions())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, &place)
-        };
-        written().map_err(|error| {
-            let _ = std::fs::remove_file(&draft);
-            broken(&place, "written", &error)
-        })?;
-    }
-    Ok(())
-}
-
-fn broken(path: &Path, verb: &str, error: &io::Error) -> Fault {
-    Fault::fatal("pgbouncer.file", format!("{} cannot be {verb}: {error}", path.display()))
-        .hinted("it is replaced in its folder, with its owner and mode; run as its owner, or as root")
 }

@@ -1,7 +1,6 @@
 //! Secrets in SQL: a server may log every statement, so the only one that gets in is a password's SCRAM verifier.
 
-use postgres_protocol::password::scram_sha_256;
-
+use crate::effects::scram;
 use crate::model::fault::Fault;
 use crate::model::secret::{self, CLOSE, OPEN, Vault};
 
@@ -10,7 +9,7 @@ const SCRAM: &str = "|scram";
 
 /// SQL with each password's handle replaced by a verifier made here. A plain handle is refused.
 pub fn open(vault: &Vault, sql: &str) -> Result<String, Fault> {
-    replace(sql, |name| Ok(scram_sha_256(vault.open(&secret::handle(name))?.as_bytes())))
+    replace(sql, |name| Ok(scram::verifier(vault, &vault.open(&secret::handle(name))?)))
 }
 
 /// The same with text that stands in for the verifier, for a preview that opens no secret.

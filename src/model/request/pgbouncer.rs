@@ -77,3 +77,55 @@ pub struct PgbouncerPoint {
 impl Request for PgbouncerPoint {
     const WORD: &'static str = "pgbouncer::point";
 }
+
+/// `pgbouncer::admit`: a user's line of the user list has the verifier of a password. Answers `{ user, changed }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgbouncerAdmit {
+    /// The login.
+    pub user: String,
+    /// The handle of its password.
+    pub password: String,
+    /// The pooler's user list.
+    pub auth_file: String,
+    /// The host that file lies on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
+}
+
+impl Request for PgbouncerAdmit {
+    const WORD: &'static str = "pgbouncer::admit";
+}
+
+/// `pgbouncer::dismiss`: the user list has no line of a user. Answers `{ user, removed }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgbouncerDismiss {
+    /// The login.
+    pub user: String,
+    /// The pooler's user list.
+    pub auth_file: String,
+    /// The host that file lies on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
+}
+
+impl Request for PgbouncerDismiss {
+    const WORD: &'static str = "pgbouncer::dismiss";
+}
+
+/// `pgbouncer::admits`: whether a user's line has the verifier of a password, to the byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PgbouncerAdmits {
+    /// The login.
+    pub user: String,
+    /// The handle of its password.
+    pub password: String,
+    /// The pooler's user list.
+    pub auth_file: String,
+    /// The host that file lies on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<String>,
+}
+
+impl Request for PgbouncerAdmits {
+    const WORD: &'static str = "pgbouncer::admits";
+}

@@ -29,6 +29,7 @@ mod needed;
 mod neon;
 mod pg;
 mod pgbouncer;
+mod pgbouncer_users;
 mod proving;
 mod recovery;
 mod secrets;
@@ -92,6 +93,7 @@ static FAMILIES: &[&[Entry]] = &[
     logical::WORDS,
     logical_proof::WORDS,
     pgbouncer::WORDS,
+    pgbouncer_users::WORDS,
     freeze::WORDS,
     command::WORDS,
     proving::WORDS,

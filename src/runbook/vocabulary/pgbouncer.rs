@@ -30,7 +30,7 @@ const SHOWN: [&str; 16] = [
 
 const DATABASE: super::Param = param("database", "the name that clients connect to, as SHOW DATABASES lists it");
 const NO_DATABASE: (&str, &str) = ("pgbouncer.database", "the pooler knows no database of that name");
-const NOT_CONFIGURED: (&str, &str) = ("pgbouncer.config", "there is no `[pgbouncer]` with an `admin_url`");
+pub(super) const NOT_CONFIGURED: (&str, &str) = ("pgbouncer.config", "there is no `[pgbouncer]` with an `admin_url`");
 
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
@@ -135,7 +135,7 @@ pub(crate) const WORDS: &[Entry] = &[
 ];
 
 /// The resource of one database at the pooler, or of all.
-fn resource(database: Option<&str>) -> Resource {
+pub(super) fn resource(database: Option<&str>) -> Resource {
     Resource::new(database.map_or_else(|| "pgbouncer".to_owned(), |name| format!("pgbouncer/{name}")))
 }
 
