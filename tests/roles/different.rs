@@ -178,7 +178,7 @@ fn whatever_one_of_them_owns_is_named_in_whichever_database_it_is() {
     assert_eq!(pair.ask("owned"), Vec::<String>::new());
     let elsewhere = server().database("owned");
     elsewhere.sql(&pair.named("create table theirs (id integer); alter table theirs owner to ONE"));
-    pair.sql("create schema own authorization ONE; create table own.thing (id integer primary key, told text); alter table own.thing owner to ONE");
+    pair.sql("create schema own authorization ONE; create table own.thing (id integer primary key, told text); alter table own.thing owner to ONE; grant select on own.thing to OWNER");
     pair.sql("create database DATABASE_theirs owner ONE");
     let mine = [
         "database DATABASE_theirs".to_owned(),
