@@ -8,6 +8,7 @@ mod doctor;
 mod eject;
 mod init;
 mod lab;
+mod lab_rotation;
 mod lint;
 mod list;
 mod new;
