@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rhai::", &["runbook"]),
     ("minijinja::", &["runbook"]),
     ("rusqlite::", &["journal"]),
-    ("tokio_postgres::", &["effects", "lab/cutover/session", "lab/neon/storage/ask", "lab/platforms/connect"]),
+    ("tokio_postgres::", &["effects", "lab/session", "lab/neon/storage/ask", "lab/platforms/connect"]),
     ("reqwest::", &["effects"]),
     ("axum::", &["lab/neon", "lab/platforms"]),
     ("clap::", &["cli"]),

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::cutover::{Plan, pooler};
+use super::cutover;
 use super::neon::daemon::DATA;
+use super::pooler::{self, Ports};
 use super::user::ServerUser;
-use super::{SCRATCH, SOURCE, failed};
+use super::{SCRATCH, SOURCE, failed, rotation};
 use crate::effects::files;
 use crate::model::fault::Fault;
 
@@ -57,7 +58,10 @@ pub struct Book {
     pub plain: bool,
     /// The world of a cutover, if it has one.
     #[serde(default)]
-    pub cutover: Option<Plan>,
+    pub cutover: Option<cutover::Plan>,
+    /// The world of a rotation, if it has one.
+    #[serde(default)]
+    pub rotation: Option<rotation::Plan>,
 }
 
 impl Book {
@@ -76,6 +80,7 @@ impl Book {
             pitr: false,
             plain: false,
             cutover: None,
+            rotation: None,
         }
     }
 
@@ -146,6 +151,22 @@ impl Book {
     /// Gives a server another port.
     pub fn set_port(&mut self, server: &str, port: u16) {
         *(if server == SOURCE { &mut self.source_port } else { &mut self.scratch_port }) = port;
+    }
+
+    /// Ports of the pooler before the source, if the lab has one.
+    pub fn pooler(&self) -> Option<Ports> {
+        let cutover = self.cutover.as_ref().map(|plan| plan.ports);
+        cutover.or_else(|| self.rotation.as_ref().map(|plan| plan.ports))
+    }
+
+    /// Notes them.
+    pub fn set_pooler(&mut self, ports: Ports) {
+        if let Some(plan) = &mut self.cutover {
+            plan.ports = ports;
+        }
+        if let Some(plan) = &mut self.rotation {
+            plan.ports = ports;
+        }
     }
 
     /// The URL of a database of a server for a role.

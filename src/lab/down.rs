@@ -7,12 +7,20 @@ use super::book::Book;
 use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Place, cutover, failed, up, writer};
+use super::{Place, cutover, failed, pooler, rotation, up, writer};
 use crate::model::fault::Fault;
 
 /// Files of a lab beside its book and its servers' folder.
-const FILES: [&str; 7] =
-    ["source.log", "scratch.log", "writer.log", "writer.json", "writer.json.new", "writer.lock", "lab.json.new"];
+const FILES: [&str; 8] = [
+    "source.log",
+    "scratch.log",
+    "writer.log",
+    "writer.json",
+    "writer.json.new",
+    "writer.lock",
+    "lab.json.new",
+    pooler::LOG,
+];
 
 /// What became of a lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,16 +61,18 @@ pub fn clear(place: &Place, book: &Book) -> Result<(), Fault> {
     // Whatever happens from here on, it is no whole lab any more.
     Book { ready: false, ..book.clone() }.write(&place.folder)?;
     writer::stop(place)?;
-    cutover::app::stop(&place.folder)?;
+    cutover::app::PROCESS.stop(&place.folder)?;
+    rotation::client::PROCESS.stop(&place.folder)?;
     daemon::stop(place, book)?;
-    cutover::pooler::stop(book)?;
+    pooler::stop(book)?;
     // What runs is found without PostgreSQL's programs and its user, who may be gone by now.
     let (programs, user) = (Programs::none(), ServerUser::none());
     for cluster in up::clusters(place, book, &programs, &user) {
         cluster.stop()?;
     }
     book.remove_servers_folder()?;
-    FILES.iter().chain(&daemon::FILES).chain(&cutover::FILES).try_for_each(|name| remove(&place.folder.join(name)))
+    let beside = daemon::FILES.iter().chain(&cutover::FILES).chain(&rotation::FILES);
+    FILES.iter().chain(beside).try_for_each(|name| remove(&place.folder.join(name)))
 }
 
 fn remove(path: &Path) -> Result<(), Fault> {

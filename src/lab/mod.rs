@@ -4,18 +4,23 @@
 //! on `scratch` copies of it are made. Everything lies in one folder and the lab's book in it says so before anything is
 //! made; what the book does not name is never touched. Whatever of it is killed, the next [`up`] finishes it or begins anew.
 
+mod beside;
 mod book;
 mod cluster;
 pub mod cutover;
 mod down;
+mod env;
 mod history;
 mod load;
 mod lock;
 pub mod neon;
 pub mod platforms;
+pub mod pooler;
 mod processes;
 pub mod programs;
 mod psql;
+pub mod rotation;
+mod session;
 mod state;
 mod up;
 mod user;

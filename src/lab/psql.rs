@@ -32,15 +32,24 @@ impl Login<'_> {
 
     /// Runs a script, called `name` in messages, with these settings.
     pub fn run(&self, programs: &Programs, name: &str, settings: &str, script: &str) -> Result<(), Fault> {
+        self.told(self.psql(programs).env("PGOPTIONS", settings), name, script).map(drop)
+    }
+
+    /// Runs a query, called `name` in messages; answers what it prints.
+    pub fn ask(&self, programs: &Programs, name: &str, query: &str) -> Result<String, Fault> {
+        self.told(self.psql(programs).stdout(Stdio::piped()), name, query).map(|said| said.trim_end().to_owned())
+    }
+
+    fn told(&self, psql: &mut Command, name: &str, script: &str) -> Result<String, Fault> {
         let cannot = |error: std::io::Error| failed("psql cannot be run", &error);
-        let mut psql = self.psql(programs).env("PGOPTIONS", settings).spawn().map_err(cannot)?;
+        let mut psql = psql.spawn().map_err(cannot)?;
         if let Some(mut stdin) = psql.stdin.take() {
             // A psql that ended early says why on its standard error.
             let _ = stdin.write_all(script.as_bytes());
         }
         let said = psql.wait_with_output().map_err(cannot)?;
         if said.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&said.stdout).into_owned());
         }
         Err(Fault::fatal("lab.sql", format!("{name} failed in database {}", self.database))
             .detailed(String::from_utf8_lossy(&said.stderr).trim().to_owned()))

@@ -9,8 +9,9 @@ use super::cutover::Cutover;
 use super::load::APP;
 use super::neon::daemon;
 use super::programs::Programs;
+use super::rotation::Rotation;
 use super::user::ServerUser;
-use super::{Place, SCRATCH, SOURCE, cutover, history, up, writer};
+use super::{Place, SCRATCH, SOURCE, cutover, history, rotation, up, writer};
 use crate::effects::files;
 use crate::model::fault::Fault;
 
@@ -51,6 +52,9 @@ pub struct Lab {
     /// The world of a cutover, where the lab is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cutover: Option<Cutover>,
+    /// The world of a rotation, where the lab is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
 }
 
 /// The stand-in for Neon of a lab: what `[neon]` and `[github]` take.
@@ -156,5 +160,6 @@ pub fn look(place: &Place, book: &Book) -> Lab {
     let neon = daemon::at_work(&place.folder).map(|record| daemon::described(&record));
     let recovery = book.pitr.then(|| history::recovery(book));
     let cutover = cutover::describe(place, book);
-    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery, cutover }
+    let rotation = rotation::describe(place, book);
+    Lab { state, folder, rows: book.rows, at: book.at, source, scratch, writer, neon, recovery, cutover, rotation }
 }

@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::neon::daemon;
 use super::programs::Programs;
 use super::user::ServerUser;
-use super::{Lab, Place, SCRATCH, SOURCE, cutover, failed, state, writer};
+use super::{Lab, Place, SCRATCH, SOURCE, cutover, failed, pooler, rotation, state, writer};
 use crate::effects::{files, programs};
 use crate::model::digest;
 use crate::model::event::Event;
@@ -44,12 +44,14 @@ pub struct Wish {
     pub plain: bool,
     /// Whether it is the world of a cutover.
     pub cutover: Option<Traffic>,
+    /// Whether it is the world of a rotation.
+    pub rotation: Option<Traffic>,
 }
 
-/// What the application of a cutover's world does.
+/// What the application of such a world does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
-    /// Transactions a second.
+    /// Transactions or logins a second.
     pub rate: Option<u32>,
     /// Its connections.
     pub connections: Option<u32>,
@@ -87,10 +89,18 @@ pub fn up(place: &Place, wish: &Wish) -> Result<Lab, Fault> {
     if let Some(traffic) = &wish.cutover {
         cutover::make(place, &programs, &mut book, traffic)?;
     }
-    cutover::pooler::start(place, &user, &mut book)?;
+    if let Some(traffic) = &wish.rotation {
+        rotation::make(place, &programs, &mut book, traffic)?;
+    }
+    rotation::follow(place, &book)?;
+    pooler::start(place, &user, &mut book)?;
     if wish.cutover.is_some() {
         cutover::point(place, &book)?;
         cutover::app::start(place)?;
+    }
+    if book.rotation.is_some() {
+        rotation::point(place, &book)?;
+        rotation::client::PROCESS.start(place)?;
     }
     if wish.writer {
         writer::start(place)?;
@@ -127,6 +137,8 @@ fn refuse_other(book: &Book, wish: &Wish) -> Result<(), Fault> {
         Wish { at: Some(at), .. } if *at != book.at => format!("rows counted back from {}, not from {at}", book.at),
         Wish { plain: true, .. } if !book.plain => "awkward tables".to_owned(),
         Wish { pitr: true, .. } if !book.pitr => "no history: no base backup, and no archive of its WAL".to_owned(),
+        Wish { cutover: Some(_), .. } if book.rotation.is_some() => "the world of a rotation".to_owned(),
+        Wish { rotation: Some(_), .. } if book.cutover.is_some() => "the world of a cutover".to_owned(),
         _ => return Ok(()),
     };
     Err(Fault::fatal("lab.other", format!("the lab that is up has {other}")).hinted("take it down first"))

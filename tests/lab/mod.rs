@@ -4,6 +4,8 @@ mod contents;
 mod cutover;
 mod life;
 mod neon;
+mod refusing;
+mod rotation;
 mod strangers;
 mod writer;
 

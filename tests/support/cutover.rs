@@ -8,7 +8,6 @@
 
 use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{Database, Lab, Said, wait_until};
@@ -102,19 +101,7 @@ impl Cutover {
 
     /// Kills the pooler, the application, or a server (`source`, `scratch`); a server as a power loss would.
     pub fn kill(&self, what: &str) {
-        let status = self.lab.status();
-        let (pid, signal) = match what {
-            "pooler" => (status["cutover"]["pooler"]["pid"].as_i64(), Signal::KILL),
-            "app" => (status["cutover"]["app"]["pid"].as_i64(), Signal::KILL),
-            server => {
-                let data = status[server]["data"].as_str().expect("a folder");
-                let file = std::fs::read_to_string(format!("{data}/postmaster.pid")).unwrap_or_default();
-                (file.lines().next().and_then(|line| line.trim().parse().ok()), Signal::QUIT)
-            }
-        };
-        if let Some(pid) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))) {
-            let _ = kill_process(pid, signal);
-        }
+        self.lab.kill("cutover", what);
     }
 
     /// Starts servers and pooler again, as far as they are gone; the application stays as it is.

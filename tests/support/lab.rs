@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -95,6 +96,21 @@ impl Lab {
             text(&status["recovery"]["base"]),
             text(&status["recovery"]["restore_command"])
         )
+    }
+
+    /// Kills a process of a world (`cutover`, `rotation`), or stops a server (`source`, `scratch`) as a power loss would.
+    pub fn kill(&self, world: &str, what: &str) {
+        let status = self.status();
+        let (pid, signal) = match status[what]["data"].as_str() {
+            None => (status[world][what]["pid"].as_i64(), Signal::KILL),
+            Some(data) => {
+                let file = std::fs::read_to_string(format!("{data}/postmaster.pid")).unwrap_or_default();
+                (file.lines().next().and_then(|line| line.trim().parse().ok()), Signal::QUIT)
+            }
+        };
+        if let Some(pid) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))) {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     fn database(&self, server: &str) -> Database {

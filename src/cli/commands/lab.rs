@@ -13,6 +13,7 @@ use super::super::error::CliError;
 use super::super::out::{Out, quoted};
 use super::super::session::whereabouts;
 use super::super::show::{Terminal, count};
+use super::lab_rotation;
 use crate::effects::local::SystemClock;
 use crate::lab::cutover::{Checked, Cutover};
 use crate::lab::{self, Condition, Lab, Place, Server, Traffic, Wish};
@@ -67,10 +68,16 @@ enum What {
         /// and an application that writes through the pooler
         ///
         /// Its role `app` is then a superuser on both servers, as the owner of a self-managed database often is.
-        #[arg(long)]
+        #[arg(long, group = "world")]
         cutover: bool,
-        /// Transactions a second of the application (default: 200)
-        #[arg(long, value_name = "N", requires = "cutover")]
+        /// Make it the world of a credential rotation: login roles `app_a`, in use, and `app_b`, idle, a PgBouncer before the
+        /// source, and a client that reads the application's env files and logs in anew all the while
+        ///
+        /// The source logs every statement.
+        #[arg(long, group = "world")]
+        rotation: bool,
+        /// Transactions a second of the application (default: 200), or logins of the client (default: 5)
+        #[arg(long, value_name = "N", requires = "world")]
         rate: Option<u32>,
         /// Connections of the application (default: 4)
         #[arg(long, value_name = "N", requires = "cutover")]
@@ -83,14 +90,19 @@ enum What {
     Down,
     /// Print the URLs, and what runs; exit 1 when the lab is not up
     Status,
-    /// Print a `runsheet.toml` for the world of `lab up --cutover`
+    /// Print a `runsheet.toml` for the world of `lab up --cutover` or `--rotation`
     Toml,
+    /// Print the `.env` that belongs to the `runsheet.toml` of `lab up --rotation`: the application's login of today
+    Env,
     /// What the writer's process does.
     #[command(name = lab::writer::ARGUMENT, hide = true)]
     Write { folder: PathBuf },
     /// What the application's process does.
-    #[command(name = lab::cutover::app::ARGUMENT, hide = true)]
+    #[command(name = lab::cutover::app::PROCESS.argument, hide = true)]
     Application { folder: PathBuf },
+    /// What the process of the rotation's client does.
+    #[command(name = lab::rotation::client::PROCESS.argument, hide = true)]
+    Client { folder: PathBuf },
     /// What the stand-in's process does.
     #[command(name = lab::neon::daemon::ARGUMENT, hide = true)]
     Neon {
@@ -136,6 +148,10 @@ impl Args {
             lab::cutover::app::run(folder, Arc::new(SystemClock))?;
             return Ok(Verdict::Pass);
         }
+        if let What::Client { folder } = &self.what {
+            lab::rotation::client::run(folder, Arc::new(SystemClock))?;
+            return Ok(Verdict::Pass);
+        }
         let folder = folder(global, matches!(self.what, What::Up { .. }))?;
         let program = std::env::current_exe()
             .map_err(|error| CliError::refused(format!("this program's own path is unknown: {error}")))?;
@@ -148,16 +164,21 @@ impl Args {
             clock: Arc::new(SystemClock),
         };
         match self.what {
-            What::Up { rows, small, at, writer, neon, pitr, plain, cutover, rate, connections } => {
+            What::Up { rows, small, at, writer, neon, pitr, plain, cutover, rotation, rate, connections } => {
                 let rows = if small { Some(lab::SMALL_ROWS) } else { rows };
-                let cutover = cutover.then_some(Traffic { rate, connections });
-                let lab = lab::up(&place, &Wish { rows, at, writer, neon, pitr, plain, cutover }).map_err(refused)?;
+                let traffic = Traffic { rate, connections };
+                let (cutover, rotation) = (cutover.then_some(traffic), rotation.then_some(traffic));
+                let wish = Wish { rows, at, writer, neon, pitr, plain, cutover, rotation };
+                let lab = lab::up(&place, &wish).map_err(refused)?;
                 print(out, &lab);
                 if !out.json {
                     // What is carried along belongs behind the command, not behind the quotation mark.
                     let again = format!("eval \"$({})\"", out.carried("runsheet lab status"));
-                    let next = if lab.cutover.is_some() {
-                        format!("{} > runsheet.toml", out.carried("runsheet lab toml"))
+                    let toml = || format!("{} > runsheet.toml", out.carried("runsheet lab toml"));
+                    let next = if lab.rotation.is_some() {
+                        format!("{} && {} > .env", toml(), out.carried("runsheet lab env"))
+                    } else if lab.cutover.is_some() {
+                        toml()
                     } else if std::io::stdout().is_terminal() {
                         again
                     } else {
@@ -171,10 +192,18 @@ impl Args {
             What::Status => status(out, &place),
             What::App(what) => app(out, &place, what),
             What::Toml => {
-                out.data(cutover(&place)?.toml.trim_end());
+                let rotation = lab::status(&place).map_err(refused)?.and_then(|lab| lab.rotation);
+                let toml = rotation.map_or_else(|| cutover(&place).map(|it| it.toml), |it| Ok(it.toml))?;
+                out.data(toml.trim_end());
                 Ok(Verdict::Pass)
             }
-            What::Write { .. } | What::Application { .. } | What::Neon { .. } => Ok(Verdict::Pass),
+            What::Env => {
+                out.data(lab_rotation::of(lab::status(&place).map_err(refused)?)?.env.trim_end());
+                Ok(Verdict::Pass)
+            }
+            What::Write { .. } | What::Application { .. } | What::Client { .. } | What::Neon { .. } => {
+                Ok(Verdict::Pass)
+            }
         }
     }
 }
@@ -226,7 +255,7 @@ fn status(out: &Out, place: &Place) -> Result<Verdict, CliError> {
 fn app(out: &Out, place: &Place, what: App) -> Result<Verdict, CliError> {
     match what {
         App::Start => lab::cutover::app::start(place).map_err(refused)?,
-        App::Stop => lab::cutover::app::stop(&place.folder).map_err(refused)?,
+        App::Stop => lab::cutover::app::PROCESS.stop(&place.folder).map_err(refused)?,
         App::Check { on, other } => return check(out, place, &on, other.as_deref()),
     }
     let (done, running) = if matches!(what, App::Start) { ("at work", true) } else { ("stopped", false) };
@@ -316,6 +345,9 @@ fn print(out: &Out, lab: &Lab) {
         out.talk(&format!("application: {}, {} a second, {written} in {}", runs(app.pid.is_some()), app.rate, app.log));
         out.talk("its project: `runsheet lab toml > runsheet.toml`");
     }
+    if let Some(rotation) = &lab.rotation {
+        lab_rotation::talk(out, rotation);
+    }
     if lab.state == Condition::Up {
         out.data(&format!("export LAB_SOURCE_URL={}", quoted(&lab.source.url)));
         out.data(&format!("export LAB_SCRATCH_URL={}", quoted(&lab.scratch.url)));
@@ -323,6 +355,9 @@ fn print(out: &Out, lab: &Lab) {
             out.data(&format!("export LAB_POOLED_URL={}", quoted(&cutover.pooled_url)));
             out.data(&format!("export LAB_MANAGED_URL={}", quoted(&cutover.managed_url)));
             out.data(&format!("export LAB_POOLER_ADMIN_URL={}", quoted(&cutover.pooler.admin_url)));
+        }
+        if let Some(rotation) = &lab.rotation {
+            lab_rotation::exports(out, rotation);
         }
         if let Some(recovery) = &lab.recovery {
             out.data(&format!("export LAB_RECOVERY_BASE={}", quoted(&recovery.base)));

@@ -9,6 +9,7 @@ mod eject;
 mod init;
 mod key;
 mod lab;
+mod lab_rotation;
 mod lint;
 mod list;
 mod new;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::LOG;
 use super::log::{Line, Status, read};
-use super::session::{Refusal, Session};
 use super::work::PREFIX;
+use crate::lab::session::{Refusal, Session};
 use crate::model::fault::Fault;
 
 /// Names shown of each kind of trouble.

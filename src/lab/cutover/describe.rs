@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::log::{Status, read};
-use super::{ADMIN, ENV, LOG, MANAGED, app, pooler};
+use super::{ENV, LOG, MANAGED, app};
 use crate::lab::book::Book;
 use crate::lab::cluster::SUPERUSER;
 use crate::lab::load::APP;
+use crate::lab::pooler::{self, Pooler};
 use crate::lab::{Place, SCRATCH, SOURCE};
 
 /// The world of a cutover.
@@ -28,21 +29,6 @@ pub struct Cutover {
     pub resume: Vec<String>,
     /// Lines for a `runsheet.toml`.
     pub toml: String,
-}
-
-/// The PgBouncer of a lab.
-#[derive(Clone, Debug, Serialize)]
-pub struct Pooler {
-    /// Its process, if it runs.
-    pub pid: Option<i32>,
-    /// Where it listens on loopback.
-    pub port: u16,
-    /// Its admin console, for the role that may command it.
-    pub admin_url: String,
-    /// Its ini.
-    pub config: String,
-    /// The name under which the application asks it for its database.
-    pub database: String,
 }
 
 /// The application of a lab.
@@ -71,25 +57,18 @@ pub fn describe(place: &Place, book: &Book) -> Option<Cutover> {
         words.map(str::to_owned).to_vec()
     };
     let app = App {
-        pid: app::at_work(&place.folder).map(|session| session.session),
+        pid: app::PROCESS.at_work(&place.folder).map(|session| session.session),
         env: place.folder.join(ENV).display().to_string(),
         log: place.folder.join(LOG).display().to_string(),
         rate: plan.rate,
         connections: plan.connections,
         acknowledged: read(&place.folder.join(LOG)).iter().filter(|line| line.status == Status::Acknowledged).count(),
     };
-    let pooler = Pooler {
-        pid: pooler::pid(book),
-        port: plan.pooler_port,
-        admin_url: book.url_at(plan.pooler_port, ADMIN, "pgbouncer"),
-        config: pooler::config(book).display().to_string(),
-        database: APP.to_owned(),
-    };
     let mut cutover = Cutover {
-        pooled_url: book.url_at(plan.pooler_port, APP, APP),
+        pooled_url: book.url_at(plan.ports.pooler, APP, APP),
         source_url: book.url(SOURCE, APP, APP),
         managed_url: book.url(SCRATCH, APP, MANAGED),
-        pooler,
+        pooler: pooler::describe(book, plan.ports.pooler),
         app,
         quiesce: command("stop"),
         resume: command("start"),

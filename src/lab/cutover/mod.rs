@@ -8,8 +8,6 @@ pub mod app;
 pub mod check;
 mod describe;
 mod log;
-pub mod pooler;
-mod session;
 mod work;
 
 pub use check::{Checked, check};
@@ -21,6 +19,7 @@ use super::book::Book;
 use super::cluster::SUPERUSER;
 use super::load::APP;
 use super::neon::storage::pooler::program;
+use super::pooler::Ports;
 use super::programs::Programs;
 use super::psql::Login;
 use super::up::Traffic;
@@ -30,8 +29,6 @@ use crate::model::fault::Fault;
 
 /// The empty database on `scratch`, which the application moves to.
 pub const MANAGED: &str = "managed";
-/// The role that may command the pooler.
-pub const ADMIN: &str = "pooler";
 /// The file that tells the application where its database is.
 pub const ENV: &str = "app.env";
 /// The application's log.
@@ -41,22 +38,18 @@ pub const RATE: u32 = 200;
 /// Connections of the application, unless told.
 pub const CONNECTIONS: u32 = 4;
 
-/// What is under way when the application is told to stop gets so much time.
+/// What is under way when the application is told to stop gets so much time, which is less than it has to end.
 const LAST: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Files of it in the lab's folder.
-pub const FILES: [&str; 8] =
-    [ENV, "app.env.previous", "app.env.new", LOG, "app.json", "app.json.new", "app.lock", "pooler.log"];
+pub const FILES: [&str; 7] = [ENV, "app.env.previous", "app.env.new", LOG, "app.json", "app.json.new", "app.lock"];
 
 /// What a lab's book says of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// Where the pooler listens; 0 until it does.
-    pub pooler_port: u16,
-    /// Where the source listened when the pooler was told.
-    pub source_port: u16,
-    /// Where the scratch server listened then.
-    pub scratch_port: u16,
+    /// Those of the pooler.
+    #[serde(flatten)]
+    pub ports: Ports,
     /// Transactions a second.
     pub rate: u32,
     /// Connections of the application.
@@ -101,7 +94,7 @@ pub fn point(place: &Place, book: &Book) -> Result<(), Fault> {
     if path.exists() {
         return Ok(());
     }
-    let port = book.cutover.as_ref().map_or(0, |plan| plan.pooler_port);
+    let port = book.cutover.as_ref().map_or(0, |plan| plan.ports.pooler);
     let text = format!("DATABASE_URL='{}'\n", book.url_at(port, APP, APP));
     files::write_whole(&path, text.as_bytes())
         .map_err(|error| super::failed(format_args!("{} cannot be written", path.display()), &error))

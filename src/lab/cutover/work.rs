@@ -6,7 +6,6 @@
 //! this connection inserted, delete such an issue. The sum of the notes must be what the issues are like.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use tokio::sync::watch;
 
 use super::LAST;
 use super::log::{Line, Log, Status};
-use super::session::{Refusal, Session};
+use crate::lab::session::{Refusal, Session};
 use crate::model::clock::SharedClock;
 
 /// Before what was refused is tried again.
@@ -125,7 +124,7 @@ impl Worker {
         let mut stop = self.stop.clone();
         tokio::select! {
             answer = answer => answer,
-            () = given_up(&mut stop) => Err(Refusal { why: "stopped".to_owned(), gone: true }),
+            () = given_up(&mut stop) => Err(Refusal { why: "stopped".to_owned(), said: String::new(), gone: true }),
         }
     }
 
@@ -170,14 +169,4 @@ async fn given_up(stop: &mut watch::Receiver<bool>) {
         return std::future::pending().await;
     }
     tokio::time::sleep(LAST).await;
-}
-
-/// The file's `DATABASE_URL`, quoted or not; the last one counts.
-pub fn url_of(env: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(env).ok()?;
-    let mut value = text.lines().filter_map(|line| {
-        let line = line.trim();
-        line.strip_prefix("export ").unwrap_or(line).strip_prefix("DATABASE_URL=")
-    });
-    value.next_back().map(|value| value.trim().trim_matches(['\'', '"']).to_owned())
 }

@@ -19,7 +19,7 @@ use crate::effects::process::Session;
 use crate::lab::book::{Book, write_whole};
 use crate::lab::lock::Lock;
 use crate::lab::platforms::{self, Platforms};
-use crate::lab::{Neon, Place, failed, processes, writer};
+use crate::lab::{Neon, Place, failed, processes, rotation, writer};
 use crate::model::clock::SharedClock;
 use crate::model::fault::Fault;
 
@@ -180,7 +180,7 @@ async fn serve_until_over(options: &Options, session: Session, book: Option<&Boo
     let project = project.map_err(|refusal| Fault::fatal("lab.neon", refusal.message))?;
     plane.hub.know(REPO.0, REPO.1);
     let platforms = Arc::new(Platforms::new(Arc::clone(&options.clock)));
-    let consumers = platforms::first(&platforms, port);
+    let consumers = platforms::first(&platforms, port, rotation::today(&options.folder).as_ref());
     write_whole(&options.folder.join(RECORD), &Record { session, port, project, consumers })?;
     tokio::select! {
         served = axum::serve(listener, serve::router(plane, platforms)) => served.map_err(|error| cannot(&error)),

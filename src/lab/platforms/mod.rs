@@ -30,6 +30,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use crate::lab::rotation::Today;
+use crate::lab::session::Login;
 use crate::model::clock::SharedClock;
 use crate::model::digest;
 
@@ -68,17 +70,24 @@ impl Platforms {
 }
 
 /// Makes a project with a service `web` on Railway, and a Hyperdrive config: entries of `[[consumers]]` that lead to them, for a
-/// server on this port of loopback.
-pub fn first(platforms: &Platforms, port: u16) -> String {
-    let project = railway::Project::new(platforms, &json!({ "services": { "web": {} }, "step_ms": 500 }));
-    let origin = json!({ "host": "127.0.0.1", "port": 5432, "database": "app", "user": "app", "password": "none" });
+/// server on this port of loopback. Where an application is told its URLs today, both hold them already.
+pub fn first(platforms: &Platforms, port: u16, today: Option<&Today>) -> String {
+    let web = today.map_or_else(|| json!({}), |today| json!({ "DATABASE_URL": today.pooled }));
+    let variables = if today.is_some() { "{ DATABASE_URL = \"pooled\" }" } else { "[\"DATABASE_URL\"]" };
+    let project = railway::Project::new(platforms, &json!({ "services": { "web": web }, "step_ms": 500 }));
+    let origin = match today.and_then(|today| Login::of(&today.direct)) {
+        Some(Login { host, port, database, role, password }) => {
+            json!({ "host": host, "port": port, "database": database, "user": role, "password": password })
+        }
+        None => json!({ "host": "127.0.0.1", "port": 5432, "database": "app", "user": "app", "password": "none" }),
+    };
     let account = hyperdrive::Account::new(platforms, &json!({ "origin": origin }));
     let (web, edge) = (project.described(), account.described());
     platforms.railway().insert(project.id.clone(), project);
     platforms.hyperdrive().insert(account.id.clone(), account);
     format!(
-        "[[consumers]]\nkind = \"railway\"\nname = \"web\"\napi_base = \"http://127.0.0.1:{port}{RAILWAY}\"\n\
-         token = {}\nproject = {}\nenvironment = {}\nservice = \"web\"\nvariables = [\"DATABASE_URL\"]\n\n\
+        "[[consumers]]\nkind = \"railway\"\nname = \"railway\"\napi_base = \"http://127.0.0.1:{port}{RAILWAY}\"\n\
+         token = {}\nproject = {}\nenvironment = {}\nservice = \"web\"\nvariables = {variables}\n\n\
          [[consumers]]\nkind = \"hyperdrive\"\nname = \"edge\"\napi_base = \"http://127.0.0.1:{port}{CLOUDFLARE}\"\n\
          token = {}\naccount = {}\nconfig = {}\n",
         web["token"], web["project"], web["environment"], edge["token"], edge["account"], edge["config"]
