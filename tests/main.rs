@@ -24,5 +24,6 @@ mod purge;
 mod reach;
 mod report;
 mod roles;
+mod rotation;
 mod runbook;
 mod support;

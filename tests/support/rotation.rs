@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::{Database, Lab, Said, wait_until};
 
+/// Where its key lies.
+const KEY: &str = "ops.key";
+
 /// A lab with both login roles, a pooler, a client that logs in anew all the while, a `runsheet.toml` and a `.env`. Dropping it
 /// takes all of it down.
 pub struct Rotation {
@@ -39,6 +42,7 @@ impl Rotation {
             let text = world.lab.run(&[word]).with_code(0).out;
             std::fs::write(world.lab.path().join(file), text).expect("the project");
         }
+        world.run(&["key", "new", KEY]).with_code(0);
         world
     }
 
@@ -52,11 +56,12 @@ impl Rotation {
         self.lab.status()["rotation"].clone()
     }
 
-    /// The program, run in its project.
+    /// The program, run in its project, with the key that seals.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.args(args).current_dir(self.lab.path()).env_clear().stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.lab.path());
+        command.env("RUNSHEET_KEY_FILE", self.lab.path().join(KEY));
         command
     }
 

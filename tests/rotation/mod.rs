@@ -1,0 +1,3 @@
+//! Whole rotations of a credential, on the lab's world: a pooler, consumers, and a client that logs in anew all the while.
+
+mod whole;
