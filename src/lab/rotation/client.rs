@@ -1,8 +1,9 @@
 //! The client's process: every so often it reads where the application's database is, logs in anew, inserts a row, and goes.
 //!
 //! It keeps no connection and no URL, as the many short-lived processes of an application do: what is published takes effect
-//! with its next login, and a login that has no place to go shows at once.
+//! with its next login, and one that is refused shows at once.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -39,29 +40,28 @@ pub fn run(folder: &Path, clock: SharedClock) -> Result<(), Fault> {
     let runtime = runtime.map_err(|error| PROCESS.cannot(&error))?;
     runtime.block_on(async {
         let mut told = signal(SignalKind::terminate()).map_err(|error| PROCESS.cannot(&error))?;
-        let log = Log::open(&folder.join(LOG))?;
+        let log = RefCell::new(Log::open(&folder.join(LOG))?);
         PROCESS.show(folder)?;
         // A login that is cut off here was neither let in nor refused, and has no line.
         tokio::select! {
             _ = told.recv() => {}
             () = over(folder, &book) => {}
-            () = work(folder, log, &clock) => {}
+            // Each on its own: a pooler has its clients wait for a server that is gone.
+            () = work(folder, THROUGH_POOLER, 1, &log, &clock) => {}
+            () = work(folder, DIRECTLY, 2, &log, &clock) => {}
         }
         Ok(())
     })
 }
 
-async fn work(folder: &Path, mut log: Log, clock: &SharedClock) {
+/// Logs in on one way, at the book's rate or every so many times of it. The book is read anew each time, since `lab up` may have
+/// changed the rate.
+async fn work(folder: &Path, way: Way, every: u32, log: &RefCell<Log>, clock: &SharedClock) {
     let mut due = Instant::now();
-    let mut number: u64 = 0;
-    // The book is read anew each time, since `lab up` may have changed the rate.
     while let Ok(Some(rate)) = Book::read(folder).map(|book| book?.rotation.map(|plan| plan.rate)) {
-        number += 1;
-        log.add(&attempt(folder, THROUGH_POOLER, clock).await);
-        if number.is_multiple_of(2) {
-            log.add(&attempt(folder, DIRECTLY, clock).await);
-        }
-        due = Instant::now().max(due + Duration::from_secs(1) / rate.max(1));
+        let line = attempt(folder, way, clock).await;
+        log.borrow_mut().add(&line);
+        due = Instant::now().max(due + Duration::from_secs(1) * every / rate.max(1));
         tokio::time::sleep_until(due.into()).await;
     }
 }
