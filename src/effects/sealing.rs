@@ -56,6 +56,11 @@ impl Key {
         self.0.iter().map(|identity| identity.to_string().expose_secret().to_owned())
     }
 
+    /// The public half of what seals.
+    pub fn public(&self) -> String {
+        self.0[0].to_public().to_string()
+    }
+
     /// Text that only this key opens.
     fn seal(&self, value: &str) -> Result<String, Fault> {
         let recipient = self.0[0].to_public();

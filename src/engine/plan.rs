@@ -10,6 +10,7 @@ use serde_json::json;
 use super::cancel::Urgency;
 use super::context::Engine;
 use super::door::preview::{Line, PreviewDoor, Walk};
+use super::sealed;
 use super::start::{StartError, identify};
 use crate::journal::entry::{Record, RunState, SecretSource, StepEnd, TargetSeen};
 use crate::model::Value;
@@ -124,8 +125,11 @@ impl Plan {
     ///
     /// Blocks; must not be called from a worker of the runtime.
     pub fn make(engine: &Engine, planning: Planning) -> Result<Self, StartError> {
-        let Planning { script, text, params, secrets, labels, environment, warnings } = planning;
+        let Planning { script, text, params, secrets, labels, environment, mut warnings } = planning;
         let declaration = script.declaration();
+        if let Err(StartError::Key { why, hint, .. }) = sealed::require_key(engine, declaration) {
+            warnings.push(format!("{why}: {hint}"));
+        }
         let seen = identify(engine, declaration, &params, &labels)?;
         let mut targets = BTreeMap::new();
         for (name, seen) in &seen {
