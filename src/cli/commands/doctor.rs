@@ -73,11 +73,9 @@ impl Args {
         if out.json {
             out.json(&json!({ "targets": rows, "state": config.state, "runs": runs }));
         } else {
-            out.data(&match &session.engine.effects.world().key {
-                Some(key) => format!("key: secrets of runs are sealed for {}", key.public()),
-                None => "key: none, so a run's own secrets are lost with its process; `runsheet key new` makes one"
-                    .to_owned(),
-            });
+            if let Some(key) = &session.engine.effects.world().key {
+                out.data(&format!("key: secrets of runs are sealed for {}", key.public()));
+            }
             out.data(&format!("journal: {} in {}", show::count(runs as u64, "run"), config.state.display()));
         }
         if broken.is_empty() {
