@@ -133,7 +133,7 @@ impl World {
             if holds(&progress) {
                 return progress;
             }
-            assert!(begun.elapsed().as_secs() < 30, "waited 30 s in vain: {what}: {progress:#}");
+            assert!(begun.elapsed().as_secs() < 120, "waited 120 s in vain: {what}: {progress:#}");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
