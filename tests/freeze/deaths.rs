@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::world::{World, send};
-use crate::support::{Cluster, kills, wait_until};
+use crate::support::{Cluster, alive, kills, wait_until};
 
 /// Well before the deadline of 60 s: somebody released it, rather than the clock. How soon it is on an idle machine is for `benches/`.
 const SOON: Duration = Duration::from_secs(20);
@@ -269,8 +269,4 @@ fn thaw(world: &World) {
         .sql("select nspname from pg_namespace where starts_with(nspname, 'runsheet_') order by oid desc limit 1");
     world.database.sql(&format!("begin read write; select {schema}.freeze_open(token) from {schema}.freeze where state = 'committed'; drop schema {schema} cascade; commit"));
     let _ = world.pooler.console("resume app");
-}
-
-fn alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

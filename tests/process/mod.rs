@@ -156,8 +156,7 @@ async fn pids(path: &Path, count: usize) -> Vec<u32> {
 
 /// Whether a process is at work: neither gone nor dead and uncollected.
 fn alive(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|text| text.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
+    crate::support::alive(pid.cast_signed())
 }
 
 fn kill(signal: &str, pid: u32) {

@@ -110,6 +110,8 @@ impl Lab {
         };
         if let Some(pid) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).expect("a pid"))) {
             let _ = kill_process(pid, signal);
+            // Whoever brings it up again must not take it for one that runs.
+            super::wait_until("what was killed is gone", || !super::alive(pid.as_raw_nonzero().get()));
         }
     }
 

@@ -46,6 +46,12 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("its address").port()
 }
 
+/// Whether a process is at work: neither gone nor a dead one that nobody has asked after.
+pub fn alive(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|text| text.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X'])))
+}
+
 /// How long a condition is waited for: far longer than on an idle machine, since a busy one is no reason to fail.
 const LONGEST: Duration = Duration::from_secs(120);
 
