@@ -180,7 +180,8 @@ impl Rotation {
         text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
     }
 
-    fn text(&self, which: &str) -> String {
+    /// A text of what `lab status` says of it, such as where `web` or `worker` lies.
+    pub fn text(&self, which: &str) -> String {
         self.status()[which].as_str().expect("a text").to_owned()
     }
 }
