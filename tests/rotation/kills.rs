@@ -160,9 +160,9 @@ impl Holder {
         let role = world.current().to_owned();
         let direct = world.direct();
         let psql = Command::new("psql")
-            .args(["-X", "-q", "-c", "select pg_sleep(600)", &direct.url])
+            .args(["-X", "-q", &direct.url])
             .env("PGAPPNAME", "a batch job")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();

@@ -2,5 +2,6 @@
 
 mod judging;
 mod kills;
+mod secrets;
 mod trials;
 mod whole;

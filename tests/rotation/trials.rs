@@ -65,6 +65,19 @@ fn nobody_is_refused_while_the_pooler_or_the_server_is_killed_too() {
     assert_eq!(refused, Vec::<&String>::new());
 }
 
+/// The newest run, whether it is at its end or not; nothing before there was one.
+fn newest(world: &Rotation) -> String {
+    let runs = world.run(&["runs", "--json"]).json();
+    let all = runs.as_array().expect("a list").iter().filter_map(|run| run["run"].as_str());
+    let number = |run: &&str| run.rsplit('-').next().and_then(|number| number.parse::<u64>().ok());
+    all.max_by_key(number).unwrap_or_default().to_owned()
+}
+
+fn passed(world: &Rotation, run: &str) -> bool {
+    let runs = world.run(&["runs", "--json"]).json();
+    runs.as_array().expect("a list").iter().any(|it| it["run"] == run && it["verdict"] == "pass")
+}
+
 /// Whether a line of the client's log says that a login was not accepted, rather than that nobody was there.
 fn is_refusal(line: &str) -> bool {
     let code = line.split(' ').nth(4).unwrap_or_default();
@@ -100,34 +113,33 @@ impl<'a> Trial<'a> {
         let what = format!("RUNSHEET_SEED={}", self.seed);
         println!("{what}");
         let watch = Watch::over(self.world);
-        let (many, mut run) = (self.kills.len(), None);
+        let (many, mut before) = (self.kills.len(), newest(self.world));
         let mut words: Vec<String> = ROTATE.iter().map(|word| (*word).to_owned()).collect();
         for _ in 0..COMMANDS {
             let (code, said) = self.command(&words);
             self.tell(format!("{}: exit {code}\n{said}", words.join(" ")));
-            run = unfinished(self.world).or(run);
+            let run = newest(self.world);
             match self.next() {
                 Some(next) => words = next,
                 // Killed before its first entry, it begins once more.
-                None if run.is_none() && code != 0 => {}
+                None if run == before => {}
+                // What stood against it was seen before anything was touched; once that is over, it begins anew.
+                None if words[0] != "undo" && !passed(self.world, &run) => {
+                    before = run;
+                    words = ROTATE.iter().map(|word| (*word).to_owned()).collect();
+                }
                 None => {
                     let seen = watch.end(&what);
-                    let newest = self.newest();
                     if words[0] == "undo" {
                         seen.as_before(self.world, &what);
                     } else {
-                        seen.rotated(self.world, run.as_deref().unwrap_or(&newest), &what);
+                        seen.rotated(self.world, &run, &what);
                     }
                     return many - self.kills.len();
                 }
             }
         }
         panic!("{what}: it did not come to its end\n{}", self.told.join("\n"));
-    }
-
-    fn newest(&self) -> String {
-        let status = self.world.run(&["status", "--json"]).json();
-        status["runbooks"][0]["last_run"].as_str().unwrap_or_default().to_owned()
     }
 
     /// What to type next, as the program says it; nothing once the run is over.
