@@ -68,40 +68,43 @@ impl Key {
             .map_err(|error| Fault::fatal("secret.seal", format!("a secret could not be sealed: {error}")))
     }
 
-    /// What was sealed for it; `None` if that was for another key, or is damaged.
+    /// What was sealed for it; `None` if that was for another key.
     pub fn open(&self, sealed: &str) -> Option<String> {
         let bytes = self.0.iter().find_map(|identity| age::decrypt(identity, sealed.as_bytes()).ok())?;
         String::from_utf8(bytes).ok()
     }
 }
 
-/// Keeps a secret under a name, sealed in the journal where there is a key, and gives its handle.
+/// A secret that the run makes, under a name, sealed in the journal where there is a key. Answers its handle.
 ///
 /// One that an earlier attempt has sealed is kept as it is: whatever was made of it may be in use already.
 pub fn keep(world: &World, ledger: &dyn Ledger, name: &str, make: impl FnOnce() -> String) -> Result<String, Fault> {
     if world.vault.knows(name) {
         return Ok(secret::handle(name));
     }
-    let value = make();
-    // Hidden before it is written anywhere.
-    let handle = world.vault.keep(name, value.as_str());
-    if let Some(key) = &world.key {
-        ledger.sealed(name, &key.seal(&value)?)?;
-    }
-    Ok(handle)
+    seal(world, ledger, name, &make())
 }
 
 /// `secret::seal`: a secret as it is now, whatever becomes of the place it came from.
+///
+/// One that an earlier attempt has sealed gives way to it: whoever mended a wrong password and goes on means the new one. Where
+/// something was made of the earlier one since, this is not performed anew.
 pub fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &dyn Ledger) -> Result<Done, Fault> {
-    let value = SecretSeal::of(action)?.value;
+    let value = world.vault.open(&SecretSeal::of(action)?.value)?;
     let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
     let name = format!("sealed:{run}/{}", ticket.key);
-    let handle = match world.vault.knows(&name) {
-        true => secret::handle(&name),
-        false => {
-            let opened = world.vault.open(&value)?;
-            keep(world, ledger, &name, || opened)?
-        }
-    };
+    let handle = secret::handle(&name);
+    if !world.vault.knows(&name) || world.vault.open(&handle)? != value {
+        seal(world, ledger, &name, &value)?;
+    }
     Ok(Done { value: json!(handle), rows: None })
+}
+
+fn seal(world: &World, ledger: &dyn Ledger, name: &str, value: &str) -> Result<String, Fault> {
+    // Hidden before it is written anywhere, and known by its name only once it is sealed.
+    world.vault.hide(name, value);
+    if let Some(key) = &world.key {
+        ledger.sealed(name, &key.seal(value)?)?;
+    }
+    Ok(world.vault.keep(name, value))
 }

@@ -3,6 +3,7 @@
 use super::context::Engine;
 use super::start::StartError;
 use super::state::State;
+use crate::journal::audit::verify_store;
 use crate::model::declaration::{Declaration, KeyRule};
 use crate::model::ids::RunId;
 use crate::model::secret;
@@ -25,6 +26,9 @@ pub fn require_key(engine: &Engine, declaration: &Declaration) -> Result<(), Sta
 /// Opens what a run has sealed, before it is taken over.
 pub fn open(engine: &Engine, run: &RunId, command: &str, state: &State) -> Result<(), StartError> {
     let world = engine.effects.world();
+    if !state.sealed.is_empty() && command != "abandon" {
+        refuse_damaged(engine, run)?;
+    }
     for (name, sealed) in &state.sealed {
         let opened = world.key.as_ref().and_then(|key| key.open(sealed));
         match opened {
@@ -48,4 +52,17 @@ pub fn open(engine: &Engine, run: &RunId, command: &str, state: &State) -> Resul
         }
     }
     Ok(())
+}
+
+/// Anybody can seal something for a key, so what is opened must be what this run wrote.
+fn refuse_damaged(engine: &Engine, run: &RunId) -> Result<(), StartError> {
+    let Some(finding) = verify_store(&*engine.journal, Some(run), None)?.finding else { return Ok(()) };
+    Err(StartError::Key {
+        why: format!(
+            "run {run} has sealed secrets in its journal, and that is not as it was written: entry {}: {}",
+            finding.n, finding.why
+        ),
+        hint: "put the journal back from a backup; nothing was done. `runsheet abandon` gives the run up without opening anything".into(),
+        next: format!("runsheet audit verify {run}"),
+    })
 }

@@ -1,4 +1,4 @@
 //! `http::…`: what is sent, what is kept of an answer, and what becomes of a request without one.
 
-mod server;
+pub mod server;
 mod words;

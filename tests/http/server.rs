@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 pub enum Say {
     /// Status line with headers, and a body.
     This(&'static str, String),
+    /// This to whoever reads; a change is refused with all that was asked, line, headers and body, as the reason.
+    Echo(String),
     /// Nothing: the connection breaks.
     Nothing,
     /// The connection stays, without a word.
@@ -70,14 +72,18 @@ fn one(stream: &TcpStream, answer: &Say, heard: &Mutex<Vec<String>>) {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("the body");
     text += &String::from_utf8_lossy(&body);
-    heard.lock().expect("the list").push(text);
+    heard.lock().expect("the list").push(text.clone());
+    let say = |head: &str, body: &str| {
+        let length = body.len();
+        let _ = write!(&mut &*stream, "HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+    };
     match answer {
-        Say::This(head, body) => {
-            let _ = write!(
-                &mut &*stream,
-                "HTTP/1.1 {head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
+        Say::This(head, body) => say(head, body),
+        Say::Echo(body) if text.starts_with("GET ") => say("200 OK", body),
+        Say::Echo(_) => {
+            let thrown =
+                serde_json::json!({ "success": false, "errors": [{ "code": 2013, "message": text }], "request": text });
+            say("400 Bad Request", &thrown.to_string());
         }
         Say::Nothing => {}
         Say::Silence => std::thread::sleep(std::time::Duration::from_secs(600)),

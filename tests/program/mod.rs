@@ -11,6 +11,7 @@ pub mod project;
 mod readme;
 mod refusals;
 mod scan;
+mod sealed;
 mod sealing;
 mod secrets;
 mod words;

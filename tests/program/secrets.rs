@@ -1,12 +1,9 @@
 //! Secrets leave no trace: canaries, and a search for them in everything that the program and the server leave behind.
 
-use std::path::Path;
 use std::process::Stdio;
 
-use base64::Engine as _;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::project::{Project, Said};
+use crate::support::canaries::{clean, clean_folder, forms};
 use crate::support::{Cluster, Database, wait_until};
 
 const PARAM: &str = "canary-p4ram/ü\"x&y";
@@ -14,48 +11,8 @@ const FILE: &str = "canary-f1le+two words\\";
 const DEPLOY: &str = "canary-d3ploy'é=";
 const ROW: &str = "canary-r0w:value";
 const URL: &str = "canary-url-p4ssword";
-
-/// A value and the forms in which programs write it.
-fn forms(secret: &str) -> Vec<String> {
-    let base64 = base64::prelude::BASE64_STANDARD.encode(secret);
-    let json = serde_json::to_string(secret).unwrap();
-    let url = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-    vec![secret.to_owned(), base64, json[1..json.len() - 1].to_owned(), url]
-}
-
-/// Fails if one of the secrets stands in `bytes` in any form.
-#[track_caller]
-fn clean(bytes: &[u8], secrets: &[&str], place: &str) {
-    for secret in secrets {
-        let mut forms = forms(secret);
-        // What stands behind the value changes the end of its base64.
-        let shorter = forms[1].len() - 4;
-        forms[1].truncate(shorter);
-        for form in forms {
-            if let Some(at) = bytes.windows(form.len()).position(|window| window == form.as_bytes()) {
-                let around = &bytes[at.saturating_sub(200)..(at + 100).min(bytes.len())];
-                panic!("{form} is in {place}: … {} …", String::from_utf8_lossy(around));
-            }
-        }
-    }
-}
-
-/// Searches every file of a folder, but for those that are meant to hold secrets.
-#[track_caller]
-fn clean_folder(folder: &Path, secrets: &[&str]) -> usize {
-    const MEANT: [&str; 3] = ["token", "forms", "generated"];
-    let mut files = 0;
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files += clean_folder(&path, secrets);
-        } else if !MEANT.contains(&entry.file_name().to_str().unwrap()) {
-            clean(&std::fs::read(&path).unwrap(), secrets, &path.display().to_string());
-            files += 1;
-        }
-    }
-    files
-}
+/// Files that are meant to hold secrets.
+const MEANT: [&str; 3] = ["token", "forms", "generated"];
 
 /// The search itself: it must find what is there.
 #[test]
@@ -167,7 +124,7 @@ step("verify", || check::that("token", true, `with ${params.token}`));
     let meant = |holder: &String| holder.starts_with("sh -c touch up") || holder.starts_with("sleep 0.05");
     assert!(!holders.is_empty() && holders.iter().all(meant), "{holders:?}");
     // While it runs, the newest entries stand in the write-ahead log.
-    assert!(clean_folder(world.project.path(), &all) > 5);
+    assert!(clean_folder(world.project.path(), &all, &MEANT) > 5);
     assert!(world.project.path().join(".runsheet/journal.db-wal").exists());
     world.project.file("go", "");
     let said = Said::from(child.wait_with_output().unwrap()).with_code(0);
@@ -190,7 +147,7 @@ step("verify", || check::that("token", true, `with ${params.token}`));
         let said = world.run(args).with_code(0);
         clean(said.out.as_bytes(), &[&generated], &format!("{args:?}"));
     }
-    assert!(clean_folder(world.project.path(), &all) > 7);
+    assert!(clean_folder(world.project.path(), &all, &MEANT) > 7);
     let log = world.cluster.log();
     assert!(
         log.contains(&format!("alter role app_{} password 'SCRAM-SHA-256$", world.role)),
@@ -230,7 +187,7 @@ fn no_secret_is_found_in_what_is_said_of_a_failure() {
         for args in [&["report"][..], &["report", "--json"], &["audit", "export"], &["resume", "--plan"]] {
             world.run(args);
         }
-        clean_folder(world.project.path(), &[PARAM, FILE, DEPLOY, ROW, URL]);
+        clean_folder(world.project.path(), &[PARAM, FILE, DEPLOY, ROW, URL], &MEANT);
         world.run(&["abandon", "--why", "a test"]).with_code(0);
     }
 }
@@ -257,7 +214,7 @@ fn the_password_of_a_url_is_in_no_message_about_it() {
             clean(said.err.as_bytes(), &[URL], &format!("stderr of {command:?} with {url}"));
         }
     }
-    clean_folder(world.project.path(), &[URL]);
+    clean_folder(world.project.path(), &[URL], &MEANT);
 }
 
 #[test]

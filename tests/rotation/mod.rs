@@ -2,7 +2,11 @@
 
 mod attacks;
 mod back;
+mod judging;
+mod kills;
 mod people;
+mod secrets;
+mod trials;
 mod whole;
 
 use std::process::{Child, Stdio};

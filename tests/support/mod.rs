@@ -10,6 +10,7 @@
 //!
 //! A test that stops, crashes or configures a server starts its own with [`Cluster::start`].
 
+pub mod canaries;
 pub mod cluster;
 pub mod cutover;
 pub mod lab;

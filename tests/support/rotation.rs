@@ -9,6 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
+use runsheet::journal::entry::Entry;
+use runsheet::journal::sqlite::SqliteJournal;
+use runsheet::journal::store::Journal;
 use serde_json::Value;
 
 use super::{Database, Lab, Said, wait_until};
@@ -70,6 +73,21 @@ impl Rotation {
         self.command(args).output().expect("the program runs").into()
     }
 
+    /// Adds lines to the `runsheet.toml`, before the runbooks' own.
+    pub fn configure(&self, more: &str) {
+        let path = self.lab.path().join("runsheet.toml");
+        let text = std::fs::read_to_string(&path).expect("the project");
+        let at = text.find("[runbooks.").unwrap_or(text.len());
+        std::fs::write(&path, format!("{}{more}{}", &text[..at], &text[at..])).expect("the project");
+    }
+
+    /// Every entry of a run.
+    pub fn entries(&self, run: &str) -> Vec<Entry> {
+        let journal = SqliteJournal::open(&self.lab.path().join(".runsheet/journal.db"), "test").expect("the journal");
+        let raw = journal.raw(&run.parse().expect("a run id"), 0, 1_000_000).expect("the entries");
+        raw.iter().map(|entry| serde_json::from_str(&entry.text).expect("an entry")).collect()
+    }
+
     /// The application's database, as who may change roles.
     pub fn admin(&self) -> Database {
         Database { name: "app".to_owned(), url: self.text("admin_url") }
@@ -78,6 +96,11 @@ impl Rotation {
     /// The same, as today's login through the pooler.
     pub fn pooled(&self) -> Database {
         Database { name: "app".to_owned(), url: self.text("pooled_url") }
+    }
+
+    /// The application's database by today's login, directly.
+    pub fn direct(&self) -> Database {
+        Database { name: "app".to_owned(), url: self.text("direct_url") }
     }
 
     /// A command of the pooler's administrator.

@@ -12,7 +12,8 @@ use crate::model::clock::backoff;
 use crate::model::fault::{Fault, FaultClass, Halt, Stop};
 use crate::model::host::{Host, LaneBody, Lanes};
 use crate::model::ids::{ActionKey, Phase};
-use crate::model::request::Changed;
+use crate::model::request::secrets::SecretSeal;
+use crate::model::request::{Changed, Request as _};
 
 /// Attempts of a probe's read.
 const ATTEMPTS: u32 = 4;
@@ -70,7 +71,8 @@ struct ProbeDoor {
 
 impl Host for ProbeDoor {
     fn perform(&self, action: Action) -> Result<Value, Stop> {
-        if action.class != Recovery::Read {
+        // What is sealed is written down, and belongs to a step.
+        if action.class != Recovery::Read || action.word == SecretSeal::WORD {
             let message = format!("`{}` only looks: it may not use `{}`", self.name, action.word);
             return Err(Fault::fatal("probe.change", message).into());
         }
