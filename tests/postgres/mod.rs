@@ -5,3 +5,4 @@ mod exactly_once;
 pub mod harness;
 mod reading;
 mod tls;
+mod urls;
