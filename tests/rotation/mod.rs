@@ -4,8 +4,13 @@ mod attacks;
 mod back;
 mod judging;
 mod kills;
+mod many;
+mod neon;
+mod pair;
+mod paths;
 mod people;
 mod secrets;
+mod single;
 mod trials;
 mod whole;
 
