@@ -1,5 +1,7 @@
 //! A request with its secrets opened: the only place where they stand in the clear, and only on their way to TLS or this host.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Url};
 
@@ -45,6 +47,16 @@ impl Opened {
             (None, None) => None,
         };
         Ok(Self { method, url, headers, body })
+    }
+
+    /// Whoever asks there, by what the headers really hold: several names may stand for one token.
+    pub fn who(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.url.host_str().hash(&mut hasher);
+        for (name, value) in &self.headers {
+            (name.as_str(), value.as_bytes()).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Adds a header.

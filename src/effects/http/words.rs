@@ -3,6 +3,8 @@
 //! A service that says "too many" or "come back later" did nothing, and is waited for here. What was sent and not answered is
 //! settled by the action's class: asked again, looked at with a probe, or left to a person.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -31,17 +33,37 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The longest that a service is waited for which says when to come back. Some block for five minutes.
 const PATIENCE: Duration = Duration::from_secs(330);
 
-/// The clients: one for this host, which no proxy stands before, and one for everything else.
+/// When the next request may leave; whoever holds it is the next.
+type Turn = tokio::sync::Mutex<Option<Instant>>;
+
+/// The clients: one for this host, which no proxy stands before, and one for everything else. And when the next request may
+/// leave where a service allows so many a second.
 #[derive(Default)]
 pub struct Clients {
     here: OnceCell<Client>,
     elsewhere: OnceCell<Client>,
+    turns: Mutex<BTreeMap<u64, Arc<Turn>>>,
 }
 
 impl Clients {
     async fn of(&self, base: &str) -> Result<&Client, Fault> {
         let cell = if base.starts_with("http://") { &self.here } else { &self.elsewhere };
         cell.get_or_try_init(|| async { client::client(base, LIMIT, Redirected::Stays) }).await
+    }
+
+    /// Waits for a request's turn. Who asks by other headers has other limits.
+    async fn turn(&self, request: &HttpSend, opened: &Opened) {
+        let Some(apart) = request.per_second.and_then(|pace| Duration::try_from_secs_f64(1.0 / pace).ok()) else {
+            return;
+        };
+        let turns = &self.turns;
+        let turn = Arc::clone(turns.lock().unwrap_or_else(PoisonError::into_inner).entry(opened.who()).or_default());
+        // Counted from when one really left: after a moment in which this host did nothing, they do not leave all at once.
+        let mut next = turn.lock().await;
+        if let Some(next) = *next {
+            tokio::time::sleep_until(next.into()).await;
+        }
+        *next = Some(Instant::now() + apart);
     }
 }
 
@@ -136,6 +158,7 @@ async fn send(
     let mut tries = 0;
     loop {
         tries += 1;
+        clients.turn(request, opened).await;
         let answer = client::exchange(opened.built(client).timeout(limit)).await;
         let answer = answer.map_err(|missed| unanswered(request, action, &missed))?;
         if succeeded(request, answer.status) {

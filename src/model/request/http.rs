@@ -41,6 +41,9 @@ pub struct HttpSend {
     /// The header that carries the same value on every attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Most requests a second by these headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
 }
 
 /// A part of an answer, and what it is compared with.

@@ -31,6 +31,10 @@ const KEY: Param =
     param("#{key}", "name of a header, such as \"Idempotency-Key\", by which the service knows a repetition");
 const READ_ONLY: Param =
     param("#{read_only}", "true if it changes nothing, such as a query of GraphQL; a preview asks it too");
+const PER_SECOND: Param = param(
+    "#{per_second}",
+    "most requests a second that leave with these headers, whatever runs at once; the others wait their turn",
+);
 const WRITES: Param = param("#{writes}", "paths of resources that it changes; without it, whatever lies at that host");
 
 const ERRORS: &[(&str, &str)] = &[
@@ -44,7 +48,7 @@ const ERRORS: &[(&str, &str)] = &[
     ("result.large", "the answer is larger than 1 MB: take parts of it"),
 ];
 
-const READ: &[&str] = &["headers", "timeout", "ok", "take", "secret", "same", "fail", "title"];
+const READ: &[&str] = &["headers", "timeout", "ok", "take", "secret", "same", "fail", "title", "per_second"];
 const CHANGE: &[&str] = &[
     "headers",
     "timeout",
@@ -54,6 +58,7 @@ const CHANGE: &[&str] = &[
     "same",
     "fail",
     "title",
+    "per_second",
     "repeatable",
     "probe",
     "key",
@@ -61,16 +66,18 @@ const CHANGE: &[&str] = &[
     "writes",
 ];
 
-const POST: &[Param] =
-    &[URL, BODY, HEADERS, TIMEOUT, OK, TAKE, SECRET, SAME, FAIL, TITLE, REPEATABLE, PROBE, KEY, READ_ONLY, WRITES];
+const POST: &[Param] = &[
+    URL, BODY, HEADERS, TIMEOUT, OK, TAKE, SECRET, SAME, FAIL, TITLE, REPEATABLE, PROBE, KEY, READ_ONLY, WRITES,
+    PER_SECOND,
+];
 
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "http::get",
-            signature: "http::get(url, #{ headers, timeout, ok, take, secret, same, fail, title }) -> #{ status, json | text, NAME… }",
+            signature: "http::get(url, #{ headers, timeout, ok, take, secret, same, fail, title, per_second }) -> #{ status, json | text, NAME… }",
             summary: "Asks a service. Without `take`, `secret` and `same` the whole answer is given and journaled, known secrets taken out; with them only those parts are. Redirections are not followed.",
-            params: &[URL, HEADERS, TIMEOUT, OK, TAKE, SECRET, SAME, FAIL, TITLE],
+            params: &[URL, HEADERS, TIMEOUT, OK, TAKE, SECRET, SAME, FAIL, TITLE, PER_SECOND],
             errors: ERRORS,
             example: "let version = http::get(\"https://app.example.com/version\", #{ take: #{ now: \"/version\" } }).now;",
         },
@@ -80,7 +87,7 @@ pub(crate) const WORDS: &[Entry] = &[
     },
     change(Word {
         name: "http::post",
-        signature: "http::post(url, body, #{ headers, timeout, ok, take, secret, same, fail, title, repeatable | probe | key | read_only, writes }) -> #{ status, json | text, NAME… }",
+        signature: "http::post(url, body, #{ headers, timeout, ok, take, secret, same, fail, title, repeatable | probe | key | read_only, writes, per_second }) -> #{ status, json | text, NAME… }",
         summary: "Sends something to a service. \"Too many requests\" is waited out. Where the answer gets lost it is *outcome unknown*, unless it is repeatable, names a probe, sends a key that is the same on every attempt, or only reads.",
         params: POST,
         errors: ERRORS,
@@ -177,8 +184,12 @@ fn ask(
         same: compared(call, options)?,
         fail: options.text("fail")?.map(|at| pointer(call, "fail", at)).transpose()?,
         key,
+        per_second: options.number("per_second")?,
         url,
     };
+    if request.per_second.is_some_and(|pace| !(pace.is_finite() && pace > 0.0)) {
+        return Err(call.misuse("option `per_second` must be more than 0"));
+    }
     refuse_open(call, &request)?;
     let line = options.text("title")?.unwrap_or_else(|| request.line());
     let lies = |url: &str| {
