@@ -1,5 +1,7 @@
 //! Roles, databases, passwords and URLs of a branch. Passwords go to the vault before anything else sees them.
 
+use std::time::Duration;
+
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
@@ -8,10 +10,15 @@ use super::Neon;
 use super::branches::Collection;
 use super::http::{Api, path, with};
 use super::met::met;
+use super::operations;
 use super::wire::{self, Database, Role};
-use crate::effects::{Done, Ledger};
-use crate::model::fault::Fault;
+use crate::effects::{Done, Doubt, Ledger, Resolution};
+use crate::model::clock::backoff;
+use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::neon::{NeonCompareSchema, NeonResetPassword, NeonUrl};
+
+/// How often a reset is asked for that failed, or was not done when its answer was lost.
+const TRIES: u32 = 4;
 
 /// The roles of a branch, without the system's details.
 pub async fn roles(api: &Api, branch: &str) -> Result<Value, Fault> {
@@ -90,9 +97,35 @@ pub async fn reset(
     let what = format!("resetting the password of `{role}`");
     let place = path(&["branches", branch, "roles", role, "reset_password"]);
     let _one = api.changing.lock().await;
-    ledger.intent(json!({ "branch": branch, "role": role }))?;
+    let before = match stored(api, branch, role).await? {
+        Some(password) => fingerprint(api, role, &password),
+        None => None,
+    };
+    let proof = json!({ "branch": branch, "role": role, "before": before });
+    ledger.intent(proof.clone())?;
+    let doubt = Doubt { holds: None, proof: Some(proof) };
     // The new one works when the last operation is over, and not before. One that is not in the answer can be read.
-    let answer = api.repeat(Method::POST, &place, None, &what).await?;
+    let mut tries = 0;
+    let answer = loop {
+        tries += 1;
+        let fault = match api.change(Method::POST, &place, None, &what).await {
+            Ok(answer) => match operations::finish(api, &answer, &what).await {
+                Ok(()) => break answer,
+                Err(fault) => fault,
+            },
+            Err(fault) => fault,
+        };
+        if fault.class == FaultClass::Fatal || tries >= TRIES {
+            return Err(fault);
+        }
+        if fault.class == FaultClass::Unknown
+            && let Resolution::Done(done) = resolve_reset(api, &doubt).await?
+        {
+            neon.forget(branch);
+            return Ok(done);
+        }
+        tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(3), tries)).await;
+    };
     let changed: Role = wire::part(&answer, "role", &what)?;
     neon.forget(branch);
     let value = match &changed.password {
@@ -100,6 +133,48 @@ pub async fn reset(
         None => reveal(api, branch, role, true).await?,
     };
     Ok(Done { value, rows: None })
+}
+
+/// What became of a reset whose answer is missing. A second one would cut everybody off a second time, so what the service
+/// keeps is compared with what it kept before.
+pub async fn resolve_reset(api: &Api, doubt: &Doubt) -> Result<Resolution, Fault> {
+    let Some(proof) = &doubt.proof else { return Ok(Resolution::NotDone) };
+    let (Some(branch), Some(role)) = (proof["branch"].as_str(), proof["role"].as_str()) else {
+        return Ok(Resolution::NotDone);
+    };
+    let what = format!("looking what became of the password of `{role}`");
+    let works = operations::of_branch(api, branch, &what).await?;
+    match operations::wait(api, works, &what).await {
+        Err(fault) if fault.code != "neon.operation" => return Err(fault),
+        _ => {}
+    }
+    // Without a fingerprint from before there is nothing to compare: another reset is safe, only louder.
+    let (Some(before), Some(now)) = (proof["before"].as_str(), stored(api, branch, role).await?) else {
+        return Ok(Resolution::NotDone);
+    };
+    if fingerprint(api, role, &now).as_deref() == Some(before) {
+        return Ok(Resolution::NotDone);
+    }
+    Ok(Resolution::Done(Done { value: handle(api, branch, role, &now, true), rows: None }))
+}
+
+/// The password that the service keeps of a role; none where it keeps none.
+async fn stored(api: &Api, branch: &str, role: &str) -> Result<Option<String>, Fault> {
+    let what = format!("reading the password of `{role}`");
+    match api.get(&path(&["branches", branch, "roles", safe(role)?, "reveal_password"]), &what).await {
+        Ok(answer) => Ok(answer["password"].as_str().map(str::to_owned)),
+        // A project may keep none, and a role may have none yet.
+        Err(fault) if fault.class == FaultClass::Fatal => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What a password is known by, without saying anything of it.
+fn fingerprint(api: &Api, role: &str, password: &str) -> Option<String> {
+    let vault = &api.world().vault;
+    let name = format!("kept password of {role}");
+    vault.keep(&name, password);
+    vault.fingerprint(&name)
 }
 
 /// The URL of a database of a branch, as the API gives it.
