@@ -4,4 +4,5 @@ mod connecting;
 mod exactly_once;
 pub mod harness;
 mod reading;
-mod tls;
+pub mod tls;
+mod urls;

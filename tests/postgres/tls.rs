@@ -12,7 +12,7 @@ use super::harness::{perform, query, refused};
 use crate::support::{Cluster, Database, Sshd, target, unprivileged, world};
 
 /// An authority, and a server certificate for `localhost` signed by it.
-fn certificates(folder: &Path) {
+pub fn certificates(folder: &Path) {
     let openssl = |args: &[&str]| {
         let done = Command::new("openssl").args(args).current_dir(folder).output().expect("openssl runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

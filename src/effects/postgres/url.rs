@@ -77,7 +77,8 @@ pub fn with_login(url: &str, user: Option<&str>, password: &str) -> String {
     let asked = |key: &str| place.split(['?', '&']).skip(1).find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
     let user = match user {
         Some(user) => written(user),
-        None if who.is_empty() => asked("user").unwrap_or_default().to_owned(),
+        // A parameter may hold what would end a name before the host.
+        None if who.is_empty() => written(&percent_decode_str(asked("user").unwrap_or_default()).decode_utf8_lossy()),
         None => who.split(':').next().unwrap_or_default().to_owned(),
     };
     let bare = format!("{}{user}:{}@{place}", &url[..start], written(password));
