@@ -7,7 +7,7 @@ use crate::model::action::Action;
 use crate::model::request::Request;
 use crate::model::request::scan::SecretScan;
 use crate::model::request::secrets::SecretSeal;
-use crate::model::secret;
+use crate::model::{secret, unknown};
 
 pub(crate) const WORDS: &[Entry] = &[
     Entry {
@@ -43,8 +43,10 @@ pub(crate) const WORDS: &[Entry] = &[
 
 fn seal(call: &Call<'_>) -> Answer {
     let Value::String(value) = call.value(0)? else { return Err(call.misuse("`secret` must be a secret")) };
-    let name = value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
-    let Some(name) = name.filter(|name| !name.contains(secret::OPEN)) else {
+    // One that a step before would make has no name yet.
+    let later = unknown::first(&value).map(|_| "it".to_owned());
+    let name = value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE)).map(str::to_owned);
+    let Some(name) = name.filter(|name| !name.contains(secret::OPEN)).or(later) else {
         return Err(call.misuse("`secret` must be a whole secret, nothing before it and nothing after it"));
     };
     let shown = title(&format!("seal {name} in the journal"));
