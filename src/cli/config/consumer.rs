@@ -29,6 +29,7 @@ const KINDS: [Kind; 5] = [
             "services",
             "overwrite_references",
             "deploy_timeout",
+            "per_second",
             "internal_hosts",
         ],
     },

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `POST /railway/graphql/v2` | Railway: variables, deployments |
 //! | `/cloudflare/client/v4/accounts/A/hyperdrive/configs` | Hyperdrive, which really connects to what it is told |
-//! | `POST /platforms/railway` `{ services: { NAME: { VAR: value } }, step_ms }` | makes a project; answers ids and tokens |
+//! | `POST /platforms/railway` `{ services: { NAME: { VAR: value } }, step_ms, per_second }` | makes a project; answers ids and tokens |
 //! | `GET /platforms/railway/P` | all of it: what is configured, what each service runs with, what was asked |
 //! | `POST /platforms/hyperdrive` `{ origin, caching }` | makes an account with a config; answers ids and the token |
 //! | `GET /platforms/hyperdrive/A` | all of it, passwords too |

@@ -29,6 +29,12 @@ pub struct Project {
     deployments: Vec<Deployment>,
     fates: VecDeque<String>,
     step_ms: i64,
+    /// Most requests within a second; 0 is without end.
+    per_second: usize,
+    /// When those of the last second came.
+    lately: VecDeque<DateTime<Utc>>,
+    /// How many came beyond that.
+    limited: usize,
 }
 
 struct Deployment {
@@ -68,6 +74,9 @@ impl Project {
             deployments: Vec::new(),
             fates: VecDeque::new(),
             step_ms: wish["step_ms"].as_i64().unwrap_or(30),
+            per_second: wish["per_second"].as_u64().and_then(|most| most.try_into().ok()).unwrap_or(0),
+            lately: VecDeque::new(),
+            limited: 0,
             services,
         };
         for service in project.services.keys().cloned().collect::<Vec<_>>() {
@@ -96,13 +105,24 @@ impl Project {
             })
             .collect();
         let deployments: Vec<Value> = self.deployments.iter().map(|it| it.told(now, self.step_ms)).collect();
-        json!({ "services": self.services, "running": running, "deployments": deployments, "asked": self.mishaps.asked })
+        json!({ "services": self.services, "running": running, "deployments": deployments, "asked": self.mishaps.asked, "limited": self.limited })
     }
 
     /// Says how the next deployments end.
     pub fn fated(&mut self, wish: &Value) -> Value {
         self.fates.extend(serde_json::from_value::<Vec<String>>(wish.clone()).unwrap_or_default());
         json!({ "fates": self.fates })
+    }
+
+    /// Whether one more may come now.
+    fn within_limit(&mut self, now: DateTime<Utc>) -> bool {
+        self.lately.retain(|at| (now - *at).num_milliseconds() < 1000);
+        if self.per_second > 0 && self.lately.len() >= self.per_second {
+            self.limited += 1;
+            return false;
+        }
+        self.lately.push_back(now);
+        true
     }
 
     fn deploy(&mut self, platforms: &Platforms, service: &str) -> String {
@@ -253,6 +273,9 @@ fn answered(
         let message = if scoped.is_empty() { "Not Authorized" } else { "Project Token not found" };
         return Ok((None, graphql::failed(&query.field, message)));
     };
+    if !project.within_limit(platforms.clock.now()) {
+        return Err(Mishap::Limited);
+    }
     let mishap = project.mishaps.of(&query.field);
     if let Some(mishap @ (Mishap::Limited | Mishap::Unavailable | Mishap::Cut)) = mishap {
         return Err(mishap);
