@@ -37,6 +37,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/preflight/server.rhai", include_str!("../../runbooks/lib/preflight/server.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
+    ("runbooks/lib/managed.rhai", include_str!("../../runbooks/lib/managed.rhai")),
     ("runbooks/lib/rotating.rhai", include_str!("../../runbooks/lib/rotating.rhai")),
     ("runbooks/lib/roles.rhai", include_str!("../../runbooks/lib/roles.rhai")),
     ("runbooks/lib/roles/granted.rhai", include_str!("../../runbooks/lib/roles/granted.rhai")),

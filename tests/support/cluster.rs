@@ -68,6 +68,28 @@ impl Cluster {
         cluster
     }
 
+    /// A standby that streams from this server and is asked as it is.
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("runsheet-pg-").tempdir_in("/tmp").expect("a folder");
+        unprivileged::give(folder.path());
+        let data = folder.path().join("data");
+        let copied = unprivileged::command(program("pg_basebackup"))
+            .args(["-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", &self.open("postgres").url])
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .expect("pg_basebackup runs");
+        assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
+        let watchdog = watchdog(&folder);
+        let (settings, server) = (self.settings.clone(), Mutex::new(None));
+        let standby = Self { port: free_port(), folder, settings, server, _watchdog: watchdog };
+        standby.start_again();
+        wait_until("the standby follows", || {
+            self.open("postgres").sql("select count(*) from pg_stat_replication where state = 'streaming'") != "0"
+        });
+        standby
+    }
+
     /// Starts the server again after [`Self::stop_immediate`], on the same port, and waits until it takes connections.
     pub fn start_again(&self) {
         let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("the log");

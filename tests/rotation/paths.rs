@@ -1,0 +1,92 @@
+//! Every path by which an application logs in: a standby, and TLS with an authority of our own.
+
+use super::pair::{FIRST, Pair, as_login};
+use crate::postgres::tls::certificates;
+use crate::support::{Cluster, Database, unprivileged};
+
+#[test]
+fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybody_is_told() {
+    let primary = Cluster::start(&["fsync=off", "wal_level=replica", "max_wal_senders=5"]);
+    let database = primary.database("paths");
+    let roles = Pair::of(&database);
+    let standby = primary.standby();
+    let today = as_login(&database.url, &roles[0], FIRST);
+    let there = |url: &str| url.replace(&format!(":{}/", primary.port), &format!(":{}/", standby.port));
+    let more = format!("[targets.reader]\nurl = '{}'\n", there(&database.url));
+    let pair = Pair::new(roles.clone(), &database.url, &today, "", &more);
+    let readers = "replicas=reader";
+
+    let reader = Database { name: "reader".into(), url: there(&today) };
+    let mut session = reader.psql("select pg_sleep(600)");
+    session.env("PGAPPNAME", "reports").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let session = session.spawn().expect("psql runs");
+    let there_now = Database { name: "reader".into(), url: there(&database.url) };
+    let count = "select count(*) from pg_stat_activity where application_name = 'reports'";
+    crate::support::wait_until("the session is there", || there_now.sql(count) == "1");
+    pair.rotate(&[readers, "sessions=fail"]).with_code(3).saying("1 of reports from 127.0.0.1").saying("reader");
+    there_now.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'reports'");
+    drop(session.wait_with_output());
+    let said = pair.run(&["resume"]).with_code(0);
+    for words in ["the new login", "is let in on reader", "is refused on reader"] {
+        let journal = pair.run(&["report", "credential-rotation-1"]).with_code(0).out;
+        assert!(said.err.contains(words) || journal.contains(words), "{words}: {}", said.err);
+    }
+    assert!(reader.try_sql("select 1").is_err(), "dead there too");
+    let new = Database { name: "reader".into(), url: there(&pair.today().url) };
+    assert_eq!(new.sql("select current_user"), roles[1]);
+
+    there_now.sql("select pg_wal_replay_pause()");
+    let before = pair.today().url;
+    let said = pair.rotate(&[readers]).with_code(3);
+    assert!(said.err.contains("gate `reader replays what its primary does` failed"), "{}", said.err);
+    assert_eq!(pair.today().url, before, "nobody was told");
+    there_now.sql("select pg_wal_replay_resume()");
+    pair.rotate(&[readers]).with_code(0);
+    assert_eq!(pair.today().sql("select current_user"), roles[0]);
+}
+
+#[test]
+fn a_server_with_a_certificate_is_verified_on_the_way_and_one_of_another_authority_changes_nothing() {
+    let [folder, other] = [0, 1].map(|_| {
+        let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+        unprivileged::give(folder.path());
+        certificates(folder.path());
+        folder
+    });
+    let path = |file: &str| folder.path().join(file).display().to_string();
+    let settings = [
+        "ssl=on".into(),
+        format!("ssl_cert_file={}", path("server.pem")),
+        format!("ssl_key_file={}", path("server.key")),
+    ];
+    let cluster = Cluster::start(&settings.each_ref().map(String::as_str));
+    let database = cluster.database("certified");
+    let roles = Pair::of(&database);
+    let named = database.url.replace("127.0.0.1", "localhost");
+    let today = as_login(&named, &roles[0], FIRST);
+    let worker = "[[consumers]]\nkind = 'env-file'\nname = 'worker'\npath = 'worker.env'\n\
+                  variables = { URL = 'direct', CA = 'ca_cert', MODE = 'ssl_mode' }\n";
+    let pair = Pair::new(roles.clone(), &named, &today, "", worker);
+    pair.project.file("worker.env", "");
+    let authority = |folder: &tempfile::TempDir| std::fs::read_to_string(folder.path().join("ca.pem")).expect("it");
+    let args = ["run", "credential-rotation", "grace=0s", "apart=0s", "accept=worker"];
+    let verifiers = || {
+        database.sql(
+            "select string_agg(rolname || rolcanlogin || coalesce(rolpassword, ''), ' ' order by 1) from pg_authid",
+        )
+    };
+
+    let before = verifiers();
+    let refused = pair.run_with("DB_CA_CERT", &authority(&other), &args);
+    assert_ne!(refused.code, 0);
+    assert!(refused.err.contains("certificate"), "{}", refused.err);
+    assert_eq!((verifiers(), pair.today().url), (before, today), "nothing changed");
+
+    let ca = authority(&folder);
+    let said = pair.run_with("DB_CA_CERT", &ca, &args).with_code(0).saying("TLS: verify");
+    assert!(!said.err.contains("TLS: disable"), "{}", said.err);
+    assert_eq!(pair.told("worker.env", "URL"), pair.today().url);
+    let text = std::fs::read_to_string(pair.project.path().join("worker.env")).expect("the file");
+    assert!(text.contains("MODE=") && text.contains("BEGIN CERTIFICATE"), "{text}");
+    assert_eq!(pair.today().sql("select current_user"), roles[1]);
+}
