@@ -41,7 +41,7 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
     assert!(said.err.contains("gate `reader replays what its primary does` failed"), "{}", said.err);
     assert_eq!(pair.today().url, before, "nobody was told");
     there_now.sql("select pg_wal_replay_resume()");
-    pair.run(&["resume"]).with_code(0);
+    pair.rotate(&[readers]).with_code(0);
     assert_eq!(pair.today().sql("select current_user"), roles[0]);
 }
 
