@@ -50,6 +50,9 @@ pub fn clean<S: AsRef<str>>(bytes: &[u8], secrets: &[S], place: &str) {
 }
 
 fn first<S: AsRef<str>>(bytes: &[u8], secrets: &[S]) -> Option<(String, usize)> {
+    if bytes.is_empty() {
+        return None;
+    }
     // Text is searched many times faster than bytes; what is no text changes, and no canary is.
     let text = String::from_utf8_lossy(bytes);
     let mut all = secrets.iter().flat_map(|secret| needles(secret.as_ref()));
@@ -97,7 +100,9 @@ impl Eyes {
         let told = Arc::clone(&over);
         let looking = std::thread::spawn(move || {
             let mut seen = BTreeSet::new();
-            while !told.load(Ordering::SeqCst) {
+            // Everybody once at least, however soon they are closed.
+            loop {
+                let last = told.load(Ordering::SeqCst);
                 for entry in std::fs::read_dir("/proc").unwrap().flatten() {
                     let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
                     let glimpse = Glimpse { arguments: read("cmdline"), environment: read("environ") };
@@ -105,9 +110,11 @@ impl Eyes {
                         seen.insert(glimpse);
                     }
                 }
-                std::thread::sleep(Duration::from_millis(5));
+                if last {
+                    return seen;
+                }
+                std::thread::sleep(Duration::from_millis(20));
             }
-            seen
         });
         Self { over, looking: Some(looking) }
     }

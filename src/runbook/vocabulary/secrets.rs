@@ -14,9 +14,12 @@ pub(crate) const WORDS: &[Entry] = &[
         word: Word {
             name: "secret::seal",
             signature: "secret::seal(secret) -> secret",
-            summary: "The same secret as it is now, kept for this run whatever becomes of the place it came from: sealed in the journal with the key of `RUNSHEET_KEY_FILE`, so that a resume has it too. Without a key it lasts as long as this process; `key: \"required\"` of `runbook` refuses to begin without one.",
+            summary: "The same secret as it is now, kept for this run whatever becomes of the place it came from: sealed in the journal with the key of `RUNSHEET_KEY_FILE`, so that a resume has it too. A step that failed, or goes back for a broken hold, seals what is there then. Without a key it lasts as long as this process; `key: \"required\"` of `runbook` refuses to begin without one.",
             params: &[param("secret", "a whole secret, as env(…), pg::address(…).password or a parameter gives it")],
-            errors: &[("secret.seal", "it could not be encrypted")],
+            errors: &[
+                ("secret.seal", "it could not be encrypted"),
+                ("probe.change", "a probe sealed something; what is sealed is written down and belongs to a step"),
+            ],
             example: "step(\"current\", || secret::seal(pg::address(params.app).password));",
         },
         least: 1,
