@@ -10,9 +10,10 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("cutover", "1.0.0", "0c7e36ed03ff50b501a303628d1c128aa9b671a7e97c07c0da96554517d144a1"),
-    ("cutover-finalize", "1.0.0", "aa94c87f615c5ea3d3d67f718f15fc76e43b50550352ac3da2fbd203c61af4f0"),
-    ("cutover-rollback", "1.0.0", "f2f9ed6f0729f93830b70ab25af417ea1dc93022b6f633c1bbdeaa9f80bc15eb"),
+    ("credential-rotation", "1.0.0", "b8191466191f3c6931c7bef82cf4254df22412000674675d8e9817b29f5cee13"),
+    ("cutover", "1.0.0", "edf14a6651cfc3b4369eec544b57cdcfdc00a7480eb681063fa649d4a2d483fe"),
+    ("cutover-finalize", "1.0.0", "7ae888a6cc3e9ff86246664a3d4542d6c54c1506c9f7870d24de8dbfc60400c1"),
+    ("cutover-rollback", "1.0.0", "a9821e8136f04b831f477044fbfb962084b9280ea1c62b03e1cbf854eb0cb01e"),
     ("hello", "1.0.0", "a4b07bd11a01be0a8539ac989baf52c6ee7cebedda30deedd4492db4382a2846"),
     ("pitr-restore", "1.0.0", "8b1a15f61b999c50afdf9133f4a292bd587a5b9e94837e1e4edc601e426e1771"),
     ("pool-exhaustion", "1.0.0", "a1017bf32b7b0e1db8be4ab3f510e1e29c70524aac30d3d165fb1b148b5346d4"),
