@@ -162,11 +162,9 @@ fn names_and_passwords_may_have_every_odd_character() {
     admin.sql(&format!("alter role app_b rename to \"{}\"", ODD.replace('"', "\"\"")));
     admin.sql(&format!("alter role app_a password '{}'", PASSWORD.replace('\'', "''")));
     let verifier = admin.sql("select rolpassword from pg_authid where rolname = 'app_a'");
-    let users = world.status()["pooler"]["auth_file"].as_str().expect("a path").to_owned();
     let list = world.file("users.txt");
     let line = list.lines().find(|line| line.starts_with("\"app_a\"")).expect("a line").to_owned();
-    std::fs::write(&users, list.replace(&line, &format!("\"app_a\" \"{verifier}\""))).expect("the user list");
-    world.pooler("reload");
+    world.users(&list.replace(&line, &format!("\"app_a\" \"{verifier}\"")));
     for file in [".env".to_owned(), world.text("web"), world.text("worker")] {
         let path = world.lab().path().join(file);
         let text = std::fs::read_to_string(&path).expect("a file");

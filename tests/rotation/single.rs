@@ -109,10 +109,7 @@ fn taken_back_before_it_is_closed_the_old_password_works_again_on_both_ways() {
         false => format!("{line}\n"),
     });
     let known: String = known.collect();
-    // In its place, not into it: of the same size and the same second, it would not be read again.
-    std::fs::write(format!("{list}.other"), &known).expect("the users");
-    std::fs::rename(format!("{list}.other"), &list).expect("the users");
-    world.pooler("reload");
+    world.users(&known);
     both_work(&world);
     // A list that the pooler could not be told by is found before anything is touched.
     std::fs::write(&list, format!("{known}broken\n")).expect("the users");

@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("credential-rotation", "1.0.0", "b8191466191f3c6931c7bef82cf4254df22412000674675d8e9817b29f5cee13"),
+    ("credential-rotation", "1.0.0", "3e851b678034e2e234f1abcee72c986515eccd2703dc689615514b2b8cdc84d1"),
     ("cutover", "1.0.0", "edf14a6651cfc3b4369eec544b57cdcfdc00a7480eb681063fa649d4a2d483fe"),
     ("cutover-finalize", "1.0.0", "7ae888a6cc3e9ff86246664a3d4542d6c54c1506c9f7870d24de8dbfc60400c1"),
     ("cutover-rollback", "1.0.0", "a9821e8136f04b831f477044fbfb962084b9280ea1c62b03e1cbf854eb0cb01e"),
