@@ -13,6 +13,10 @@ use crate::model::request::{Request, SqlExec};
 /// Code of the fault of a change of which going back found out that it was not made.
 pub const NOT_DONE: &str = "not-done";
 
+/// Code of the fault of a change that was cut off and may have been made: going on does it again without asking, and going back has
+/// to take it for made.
+pub const CUT_OFF: &str = "cut-off";
+
 /// One transaction each: where it failed, it left nothing. Of a command nobody knows how far it came.
 const TRANSACTIONS: [&str; 2] = [SqlExec::WORD, FreezeCommit::WORD];
 

@@ -9,11 +9,12 @@ use super::drive::{self, Ending, Stopped, plain};
 use super::no_return;
 use super::replay::{Cursor, Lane, Recorded};
 use super::state::Closure;
-use super::touched::{self, NOT_DONE, Touched};
+use super::touched::{self, CUT_OFF, NOT_DONE, Touched};
 use crate::effects::{Done, Doubt, Resolution};
 use crate::journal::entry::{Answer, Outcome, Record, RunState, StepEnd};
 use crate::journal::store::Durability;
 use crate::model::Value;
+use crate::model::action::Recovery;
 use crate::model::declaration::StepSpec;
 use crate::model::event::Event;
 use crate::model::fault::{Fault, Halt, Stop};
@@ -186,6 +187,10 @@ fn settle_one(run: &Arc<Run>, key: ActionKey, recorded: &Recorded, strict: bool)
     };
     let outcome = match outcome {
         Resolution::Done(done) => Outcome::Done { value: done.value },
+        // Nobody asked the world of what can be done again.
+        Resolution::NotDone if action.class == Recovery::Repeatable => {
+            Outcome::Failed { fault: Fault::fatal(CUT_OFF, "it was cut off, and may have been done") }
+        }
         Resolution::NotDone => Outcome::Failed { fault: Fault::fatal(NOT_DONE, "it was cut off and not done") },
         Resolution::Unknown(why) if strict => {
             return Err(Halt::InDoubt { key, action: action.title.clone(), why }.into());
@@ -194,6 +199,7 @@ fn settle_one(run: &Arc<Run>, key: ActionKey, recorded: &Recorded, strict: bool)
     };
     let answer = match &outcome {
         Outcome::Done { .. } => "it was done",
+        Outcome::Failed { fault } if fault.code == CUT_OFF => "it may have been done",
         Outcome::Failed { .. } => "it was not done",
         Outcome::Unknown { .. } => "nobody can say whether it was done",
     };

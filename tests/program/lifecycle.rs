@@ -75,6 +75,22 @@ fn a_run_that_asks_for_it_is_cleaned_up_and_ended_when_it_fails() {
 }
 
 #[test]
+fn what_can_be_done_again_and_was_cut_off_is_taken_back_as_if_it_had_been_done() {
+    let (_database, project) = numbers();
+    project.runbook(
+        "cut",
+        r#"
+step("make", || command::run(["sh", "-c", "touch made; kill -9 $(cut -d' ' -f4 /proc/$PPID/stat)"], #{ repeatable: true }))
+    .undo(|| command::run(["rm", "-f", "made"], #{ repeatable: true }));
+"#,
+    );
+    project.run(&["run", "cut"]).with_code(-1);
+    assert!(project.path().join("made").exists());
+    project.run(&["undo"]).with_code(0).saying("it may have been done");
+    assert!(!project.path().join("made").exists());
+}
+
+#[test]
 fn an_undo_that_nobody_can_say_enough_for_goes_on_going_back_once_a_person_has_answered() {
     let (database, project) = numbers();
     project.runbook(

@@ -86,7 +86,7 @@ fn killed_anywhere_before_the_old_one_is_closed_a_rotation_can_be_taken_back() {
         }
         // A run that has changed nothing yet may be over.
         assert!([0, 2].contains(&undone.code), "killed after {at}: {}", undone.err);
-        assert_eq!(told(&world), before, "killed after {at}");
+        assert_eq!(told(&world), before, "killed after {at}: {}", undone.err);
         assert_eq!(
             world.admin().sql("select rolcanlogin from pg_roles where rolname = 'app_b'"),
             "f",
