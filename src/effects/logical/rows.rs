@@ -180,11 +180,8 @@ impl Pair {
 }
 
 impl Difference {
-    /// Adds another one of the same table. Of a difference whose rows are named, counts say nothing new.
-    pub fn join(&mut self, other: Self, counts: bool) {
-        if self.count > 0 && counts {
-            return;
-        }
+    /// Adds another one of the same table.
+    pub fn join(&mut self, other: Self) {
         self.count += other.count;
         self.keys.extend(other.keys);
         self.keys.truncate(NAMED);

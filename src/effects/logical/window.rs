@@ -72,7 +72,7 @@ pub async fn perform(logical: &Logical<'_>, request: &LogicalCompareChanged, tic
     logical.postgres.give_back(source);
 
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let differing: Vec<Value> = found.differing.iter().map(|(name, it)| it.value(&sides::full(name))).collect();
+    let differing: Vec<Value> = found.differing().iter().map(|(name, it)| it.value(&sides::full(name))).collect();
     let mut left_out: Vec<Value> = found.late(&sides).iter().map(LeftOut::value).collect();
     left_out.extend(sides.left_out.iter().map(LeftOut::value));
     let value = json!({
@@ -102,16 +102,27 @@ async fn require_drained(source: &Session, slot: &str, last: Option<u64>) -> Res
 struct Found {
     rows: u64,
     differing: BTreeMap<Name, Difference>,
+    /// Tables whose counts differ.
+    counted: BTreeMap<Name, Difference>,
     /// What there was no time for: rows that changed, whole tables, counts.
     late: BTreeMap<Name, &'static str>,
 }
 
 impl Found {
-    fn take(&mut self, name: &Name, (rows, difference): (u64, Option<Difference>), counts: bool) {
+    fn take(&mut self, task: &Task<'_>, (rows, difference): (u64, Option<Difference>)) {
         self.rows += rows;
+        let (name, all) = match task {
+            Task::Count(name) => (*name, &mut self.counted),
+            Task::Keys(name, _) | Task::Whole(name) => (*name, &mut self.differing),
+        };
         if let Some(difference) = difference {
-            self.differing.entry(name.clone()).or_default().join(difference, counts);
+            all.entry(name.clone()).or_default().join(difference);
         }
+    }
+
+    /// What differs. Of a table whose rows are named, counts say nothing new, whichever was known first.
+    fn differing(&self) -> BTreeMap<&Name, &Difference> {
+        self.counted.iter().chain(&self.differing).collect()
     }
 
     /// What there was no time for, the largest first.
@@ -172,7 +183,7 @@ impl<'a> Window<'a> {
             };
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             match done {
-                Some(done) => found.take(name, done, matches!(task, Task::Count(_))),
+                Some(done) => found.take(&task, done),
                 None => {
                     found.late.insert(name.clone(), late);
                 }
