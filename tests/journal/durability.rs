@@ -349,10 +349,14 @@ fn reading_a_story_or_a_lane_uses_its_index() {
         journal.append(&lease, outcome(key("load", "", seq)), at(1), Durability::Unsynced).unwrap();
     }
     journal.append(&lease, intent(key("load", "1/eu", 1)), at(1), Durability::Unsynced).unwrap();
+    // The quickest of ten: whatever else the machine does, one of them is left alone.
     let timed = |work: &dyn Fn()| {
-        let start = std::time::Instant::now();
-        work();
-        start.elapsed()
+        let once = |_| {
+            let start = std::time::Instant::now();
+            work();
+            start.elapsed()
+        };
+        (0..10).map(once).min().unwrap()
     };
     let scan = timed(&|| assert_eq!(journal.raw(&lease.run, 0, usize::MAX).unwrap().len(), 5_002));
     let story = timed(&|| assert_eq!(journal.story(&lease.run).unwrap().len(), 1));

@@ -78,7 +78,7 @@ fn a_tunnel_that_broke_is_made_again_and_what_was_under_way_is_tried_again() {
     wait_until("the run is between its steps", || cut.exists());
     sshd.cut_connections();
     std::fs::remove_file(&cut).expect("it goes on");
-    let reading = "select count(*) from pg_stat_activity where query like '%15000000%' and application_name like 'runsheet broken%'";
+    let reading = "select count(*) from pg_stat_activity where datname = current_database() and query like '%15000000%' and application_name like 'runsheet broken%'";
     wait_until("the slow read is under way", || source.sql(reading) != "0");
     sshd.cut_connections();
     let ended = child.wait_with_output().expect("it ends");
@@ -95,7 +95,7 @@ fn a_killed_engine_leaves_no_ssh_behind() {
     runbook(&project, "killed", r#"step("slow", || sql::admin(params.source, "select pg_sleep(600)"));"#);
     let mut child =
         project.command(&["run", "killed"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    let reading = "select count(*) from pg_stat_activity where query like '%pg_sleep(600)%' and application_name like 'runsheet killed%'";
+    let reading = "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_sleep(600)%' and application_name like 'runsheet killed%'";
     wait_until("the read is under way", || source.sql(reading) != "0");
     assert_eq!(sshd.clients().len(), 1);
     kill_process(Pid::from_child(&child), Signal::KILL).expect("it is killed");

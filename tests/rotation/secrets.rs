@@ -65,6 +65,12 @@ fn new_password(world: &Rotation) -> String {
     password
 }
 
+/// The verifiers that the pooler lets people in with.
+fn verifiers(world: &Rotation) -> Vec<String> {
+    let list = world.file("users.txt");
+    list.split('"').filter(|it| it.starts_with(VERIFIER)).map(str::to_owned).collect()
+}
+
 #[test]
 fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
     let world = Rotation::up(&["--neon"]);
@@ -76,6 +82,7 @@ fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
     world.configure(&echoes);
     let mut secrets = secrets_of(&world);
     assert!(secrets.len() >= 5, "old password, administrator, two tokens, key: {}", secrets.len());
+    let mut made: BTreeSet<String> = verifiers(&world).into_iter().collect();
     let eyes = Eyes::open();
     let mut heard = Heard { world: &world, said: Vec::new() };
     let rotate = ["run", "credential-rotation", "grace=1s", "apart=0s", "sessions=end", "-v"];
@@ -87,6 +94,7 @@ fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
     let said = heard.run(1, &rotate);
     assert!(said.err.contains("deploy") && said.err.contains("is what I got"), "{}", said.err);
     secrets.push(new_password(&world));
+    made.extend(verifiers(&world));
     heard.told();
     heard.run(0, &["resume", "--plan"]);
     heard.run(1, &["resume", "-v"]);
@@ -101,6 +109,7 @@ fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
     std::fs::remove_file(lab.join("go")).expect("stop");
     heard.run(1, &rotate);
     secrets.push(new_password(&world));
+    made.extend(verifiers(&world));
     heard.run(1, &["undo", "-v"]);
     std::fs::write(lab.join("go"), "").expect("go");
     heard.run(0, &["undo", "-v"]);
@@ -110,6 +119,7 @@ fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
     let service = echoing(&world);
     heard.run(1, &rotate);
     secrets.push(new_password(&world));
+    made.extend(verifiers(&world));
     heard.told();
     heard.run(1, &["undo", "-v"]);
     let run = unfinished(&world).expect("a run");
@@ -121,7 +131,7 @@ fn no_secret_of_a_rotation_stands_anywhere_but_where_it_is_meant_to() {
 
     let seen = eyes.close();
     drop(world.run(&["status"]));
-    check(&world, &heard, &seen, &secrets);
+    check(&world, &heard, &seen, &secrets, &made);
 }
 
 /// The secrets that a world has before anything is rotated.
@@ -156,7 +166,13 @@ fn echoing(world: &Rotation) -> Server {
 }
 
 #[track_caller]
-fn check(world: &Rotation, heard: &Heard<'_>, seen: &BTreeSet<Glimpse>, secrets: &[String]) {
+fn check(
+    world: &Rotation,
+    heard: &Heard<'_>,
+    seen: &BTreeSet<Glimpse>,
+    secrets: &[String],
+    verifiers: &BTreeSet<String>,
+) {
     let mut secrets = secrets.to_vec();
     secrets.push("canary-t0ken-of-the-thrower".to_owned());
     // Three old ones were new before; all that were made are of the alphabet that needs no quoting anywhere.
@@ -181,6 +197,9 @@ fn check(world: &Rotation, heard: &Heard<'_>, seen: &BTreeSet<Glimpse>, secrets:
     assert!(world.file("users.txt").contains(VERIFIER), "the user list has no verifiers");
     clean(world.file("users.txt").as_bytes(), &made.iter().map(|it| it.as_str()).collect::<Vec<_>>(), "the user list");
 
+    // Whoever else is at work on this machine has verifiers of their own.
+    assert!(verifiers.len() > 3, "three rotations made three verifiers beside what was there: {}", verifiers.len());
+    let hidden: Vec<String> = secrets.iter().chain(verifiers).cloned().collect();
     let mut consumers = 0;
     for Glimpse { arguments, environment } in seen {
         let line = String::from_utf8_lossy(arguments).replace('\0', " ");
