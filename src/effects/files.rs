@@ -9,8 +9,11 @@ use tokio::sync::{Mutex, MutexGuard};
 
 static TURN: Mutex<()> = Mutex::const_new(());
 
+/// See [`turn`].
+pub type Turn = MutexGuard<'static, ()>;
+
 /// A turn at reading a file, changing it and putting it back: what two lanes change may lie in one file.
-pub async fn turn() -> MutexGuard<'static, ()> {
+pub async fn turn() -> Turn {
     TURN.lock().await
 }
 
@@ -24,32 +27,44 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
 /// What lies there under that name is left from a kill, or was put there by somebody: it is never written into, since it
 /// may be everybody's to read, or lead elsewhere.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_for(path, bytes, None)
+    write(path, bytes, |_| Ok(()))
 }
 
-/// The same for the owner of another file, who must be able to read it from the moment that it is there.
-pub fn write_for(path: &Path, bytes: &[u8], like: Option<&Metadata>) -> io::Result<()> {
+/// The same for the owner of another file, who must be able to read it from the moment that it is there. It gets that one's
+/// group and mode too, unless it is to be `private`.
+pub fn write_for(path: &Path, bytes: &[u8], like: &Metadata, private: bool) -> io::Result<()> {
+    write(path, bytes, |file| {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+            match fchown(file, Some(like.uid()), Some(like.gid())) {
+                Err(error) if own.uid() != like.uid() => {
+                    let why = "it belongs to another user, who could not read it afterwards";
+                    return Err(io::Error::new(error.kind(), why));
+                }
+                // Nothing is said about a group that may do nothing with it.
+                Err(error) if !private => return Err(error),
+                _ => {}
+            }
+        }
+        if private { Ok(()) } else { file.set_permissions(like.permissions()) }
+    })
+}
+
+fn write(path: &Path, bytes: &[u8], like: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(bytes)?;
-    if let Some(like) = like {
-        let own = file.metadata()?;
-        let given = fchown(&file, Some(like.uid()), Some(like.gid()));
-        // Nothing is said about a group, which may do nothing with it.
-        if own.uid() != like.uid()
-            && let Err(error) = given
-        {
-            drop(std::fs::remove_file(&draft));
-            return Err(io::Error::new(error.kind(), "it belongs to another user, who could not read it afterwards"));
-        }
-    }
-    file.sync_all()?;
-    std::fs::rename(&draft, path)
+    let written = || -> io::Result<()> {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(bytes)?;
+        like(&file)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, path)
+    };
+    written().inspect_err(|_| drop(std::fs::remove_file(&draft)))
 }
 
 /// Bytes of all files below a folder; what vanishes meanwhile does not count.

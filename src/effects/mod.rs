@@ -18,6 +18,7 @@ mod needed;
 mod neon;
 pub mod notify;
 mod pgbouncer;
+mod place;
 pub mod postgres;
 pub mod process;
 pub mod programs;

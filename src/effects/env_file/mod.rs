@@ -2,17 +2,15 @@
 //! take away again.
 
 mod edit;
-mod place;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
-use place::Place;
-
+use super::place::{Broken, Place, beside};
 use super::{Done, Ledger, Ticket, World, files};
 use crate::model::Value;
 use crate::model::action::Action;
@@ -47,15 +45,15 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         }
         FilesVariables::WORD => {
             let request = FilesVariables::of(action)?;
-            let place = Place::of(world, &request.path, request.ssh.as_deref())?;
+            let place = Place::of(world, &request.path, request.ssh.as_deref()).map_err(unedited)?;
             let _turn = files::turn().await;
             let (there, text) = edited(world, &place, &request).await?;
             ledger.intent(Value::Null)?;
             // Done again after a kill, it must not take what it wrote itself for what was there before.
             if there == text {
-                place.tighten().await?;
+                place.tighten().await.map_err(unedited)?;
             } else {
-                place.write(&text, request.previous).await?;
+                place.replace(&text, request.previous, true).await.map_err(unedited)?;
             }
             let mut value = answer(world, &request.path, &request.variables);
             value["previous"] =
@@ -94,7 +92,8 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
         }
         FilesVariables::WORD => {
             let request = FilesVariables::of(action)?;
-            edited(world, &Place::of(world, &request.path, request.ssh.as_deref())?, &request).await?;
+            let place = Place::of(world, &request.path, request.ssh.as_deref()).map_err(unedited)?;
+            edited(world, &place, &request).await?;
         }
         FilesHas::WORD => {
             let value = Some(has(world, &FilesHas::of(action)?).await?);
@@ -107,7 +106,7 @@ pub async fn preview(world: &World, action: &Action) -> Result<Previewed, Fault>
 
 /// What is there, and what it becomes.
 async fn edited(world: &World, place: &Place<'_>, request: &FilesVariables) -> Result<(String, String), Fault> {
-    let there = place.read().await?;
+    let there = place.read().await.map_err(unedited)?;
     let mut values = BTreeMap::new();
     for (name, value) in &request.variables {
         values.insert(name.as_str(), written(world, name, value)?);
@@ -118,7 +117,8 @@ async fn edited(world: &World, place: &Place<'_>, request: &FilesVariables) -> R
 
 /// Which variables a file sets to these values. They are compared here: nothing of the file leaves.
 async fn has(world: &World, request: &FilesHas) -> Result<Value, Fault> {
-    let set = edit::values(&Place::of(world, &request.path, request.ssh.as_deref())?.read().await?)?;
+    let place = Place::of(world, &request.path, request.ssh.as_deref()).map_err(unedited)?;
+    let set = edit::values(&place.read().await.map_err(unedited)?)?;
     let mut same = serde_json::Map::new();
     for (name, value) in &request.variables {
         let value = world.vault.open(value)?;
@@ -173,13 +173,6 @@ fn keep(path: &Path, there: Option<&str>, new: &str) -> Result<(), Fault> {
     files::write_whole(&beside, &bytes).map_err(|error| broken(&beside, &error))
 }
 
-/// The file in which what was there is kept.
-fn beside(path: &Path) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".previous");
-    PathBuf::from(beside)
-}
-
 fn lines(world: &World, request: &FilesEnv) -> Result<String, Fault> {
     let mut text = String::new();
     for (name, value) in &request.variables {
@@ -223,4 +216,17 @@ fn answer(world: &World, path: &str, variables: &BTreeMap<String, String>) -> Va
 
 fn broken(path: &Path, error: &io::Error) -> Fault {
     Fault::fatal("files.write", format!("{}: {error}", path.display()))
+}
+
+/// A file of others that cannot be edited, in words.
+fn unedited(broken: Broken) -> Fault {
+    match broken {
+        Broken::There(fault) => fault,
+        Broken::Here { path, error, .. } => match error.kind() {
+            io::ErrorKind::NotFound => Fault::fatal("files.missing", format!("there is no {}", path.display()))
+                .hinted("only variables inside a file that is there are edited; files::env writes a new one"),
+            io::ErrorKind::InvalidData => Fault::fatal("files.syntax", format!("{} is no UTF-8", path.display())),
+            _ => self::broken(&path, &error),
+        },
+    }
 }

@@ -3,7 +3,6 @@
 pub mod console;
 mod ini;
 pub mod pause;
-mod place;
 mod point;
 mod userlist;
 mod users;
@@ -15,6 +14,7 @@ use pause::Pause;
 use serde_json::json;
 use users::Users;
 
+use super::place::Broken;
 use super::postgres::Postgres;
 use super::{Done, Ledger};
 use crate::model::Value;
@@ -209,4 +209,15 @@ async fn shown(console: &Console, request: &PgbouncerShow) -> Result<Value, Faul
         (column, number.map_or(Value::String(text), Value::from))
     };
     Ok(rows.into_iter().map(|row| Value::Object(row.into_iter().map(cell).collect())).collect())
+}
+
+/// A file of the pooler that cannot be edited, in words.
+fn unedited(broken: Broken) -> Fault {
+    match broken {
+        Broken::There(fault) => fault,
+        Broken::Here { path, verb, error } => {
+            Fault::fatal("pgbouncer.file", format!("{} cannot be {verb}: {error}", path.display()))
+                .hinted("it is replaced in its folder, with its owner and mode; run as its owner, or as root")
+        }
+    }
 }

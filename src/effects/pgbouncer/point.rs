@@ -8,7 +8,8 @@ use tokio_postgres::config::Host;
 
 use super::console::{Console, cell};
 use super::ini::{self, Server};
-use super::place::Place;
+use super::unedited;
+use crate::effects::place::Place;
 use crate::effects::postgres::{Postgres, url};
 use crate::effects::{Done, Ledger, files};
 use crate::model::Value;
@@ -22,7 +23,7 @@ const SHOWN: Duration = Duration::from_secs(5);
 /// Rewrites the line, has the pooler read it and proves by its own words where the database leads now.
 pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn Ledger) -> Result<Done, Fault> {
     let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
-    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref())?;
+    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref()).map_err(unedited)?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let password = config.get_password().map(String::from_utf8_lossy).map(std::borrow::Cow::into_owned);
@@ -30,12 +31,12 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
     let server = Server { host: &host, port, dbname: &dbname, user, password: password.as_deref() };
     let console = Console::open(admin).await?;
     let turn = files::turn().await;
-    let text = file.read().await?;
+    let text = file.read().await.map_err(unedited)?;
     let new = ini::pointed(&text, &request.database, &server)?;
     ledger.intent(Value::Null)?;
     let changed = new != text;
     if changed {
-        file.replace(&new, Some(&text)).await?;
+        file.replace(&new, true, false).await.map_err(unedited)?;
     }
     drop(turn);
     console.run("RELOAD").await?;
@@ -70,11 +71,11 @@ pub async fn perform(postgres: &Postgres, request: &PgbouncerPoint, ledger: &dyn
 /// Says what would be refused, and where the database leads now.
 pub async fn foresee(postgres: &Postgres, request: &PgbouncerPoint) -> Result<Vec<String>, Fault> {
     let admin = &postgres.near(&postgres.world().providers.pgbouncer()?.admin).await?;
-    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref())?;
+    let file = Place::of(postgres.world(), &request.config, request.ssh.as_deref()).map_err(unedited)?;
     let config = seen_from_there(&*postgres.target(&request.target).await?)?;
     let (host, port, dbname) = address(&config)?;
     let server = Server { host: &host, port, dbname: &dbname, user: "", password: None };
-    let text = file.read().await?;
+    let text = file.read().await.map_err(unedited)?;
     ini::pointed(&text, &request.database, &server)?;
     let console = Console::open(admin).await?;
     let shown = console.database(&request.database).await?;

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::console::{Console, cell};
-use super::place::Place;
-use super::userlist;
+use super::{unedited, userlist};
+use crate::effects::place::Place;
 use crate::effects::postgres::{Postgres, url};
 use crate::effects::{Done, Ledger, World, files, scram};
 use crate::model::Value;
@@ -46,28 +46,21 @@ impl<'a> Users<'a> {
         let world = postgres.world();
         match Place::of(world, file, ssh) {
             Ok(place) => Ok(Self { world, admin, console, place }),
-            Err(fault) => Err(explained(&console, fault).await),
+            Err(broken) => Err(explained(&console, unedited(broken)).await),
         }
     }
 
     async fn read(&self) -> Result<String, Fault> {
         match self.place.read().await {
             Ok(text) => Ok(text),
-            Err(fault) => Err(explained(&self.console, fault).await),
+            Err(broken) => Err(explained(&self.console, unedited(broken)).await),
         }
     }
 
     /// Lets a user in with a password.
     pub async fn admit(&self, request: &PgbouncerAdmit, ledger: &dyn Ledger) -> Result<Done, Fault> {
         let turn = files::turn().await;
-        let (text, new) = self.admitted(request).await?;
-        ledger.intent(Value::Null)?;
-        let changed = new != text;
-        if changed {
-            self.place.replace(&new, None).await?;
-        }
-        drop(turn);
-        self.console.run("RELOAD").await?;
+        let changed = self.put(self.admitted(request).await?, turn, ledger).await?;
         self.shown(&request.user).await?;
         Ok(Done { value: json!({ "user": request.user, "changed": changed }), rows: None })
     }
@@ -75,15 +68,19 @@ impl<'a> Users<'a> {
     /// Lets a user in no more.
     pub async fn dismiss(&self, request: &PgbouncerDismiss, ledger: &dyn Ledger) -> Result<Done, Fault> {
         let turn = files::turn().await;
-        let (text, new) = self.dismissed(request).await?;
+        let removed = self.put(self.dismissed(request).await?, turn, ledger).await?;
+        Ok(Done { value: json!({ "user": request.user, "removed": removed }), rows: None })
+    }
+
+    /// Puts a new text in the place of the one that was read in this turn, and has the pooler read it. Says whether they differ.
+    async fn put(&self, (there, new): (String, String), turn: files::Turn, ledger: &dyn Ledger) -> Result<bool, Fault> {
         ledger.intent(Value::Null)?;
-        let removed = new != text;
-        if removed {
-            self.place.replace(&new, None).await?;
+        if new != there {
+            self.place.replace(&new, false, false).await.map_err(unedited)?;
         }
         drop(turn);
         self.console.run("RELOAD").await?;
-        Ok(Done { value: json!({ "user": request.user, "removed": removed }), rows: None })
+        Ok(new != there)
     }
 
     /// Whether a user's line has the verifier of a password. They are compared here: nothing of the file leaves.
