@@ -36,6 +36,8 @@ const SHIPPED: &[(&str, &str)] = &[
     ("runbooks/lib/preflight/findings.rhai", include_str!("../../runbooks/lib/preflight/findings.rhai")),
     ("runbooks/lib/preflight/server.rhai", include_str!("../../runbooks/lib/preflight/server.rhai")),
     ("runbooks/lib/pooler_settings.rhai", include_str!("../../runbooks/lib/pooler_settings.rhai")),
+    ("runbooks/lib/preview.rhai", include_str!("../../runbooks/lib/preview.rhai")),
+    ("runbooks/lib/waiting.rhai", include_str!("../../runbooks/lib/waiting.rhai")),
     ("runbooks/lib/branches.rhai", include_str!("../../runbooks/lib/branches.rhai")),
     ("runbooks/lib/managed.rhai", include_str!("../../runbooks/lib/managed.rhai")),
     ("runbooks/lib/rotating.rhai", include_str!("../../runbooks/lib/rotating.rhai")),
