@@ -55,14 +55,14 @@ pub fn perform(run: &Arc<Run>) -> Ending {
     let (run, mut checks) = loop {
         let mut checks = current.state.checks();
         let Err(stopped) = steps(&current, &mut checks) else { break (&current, checks) };
-        let Stop::Halted(Halt::HoldBroken { name, step }) = &stopped.error.stop else {
+        let Stop::Halted(Halt::HoldBroken { name, step, why }) = &stopped.error.stop else {
             return stop(&current, stopped, checks);
         };
         resets += 1;
         if resets > RESETS {
             return stop(&current, stopped, checks);
         }
-        match reset(&current, name, step) {
+        match reset(&current, name, step, why) {
             Ok(anew) => current = anew,
             Err(inner) => return end(&current, inner, checks),
         }
@@ -250,11 +250,12 @@ pub fn plain(stop: Stop) -> Box<ScriptError> {
 }
 
 /// Goes back to the step that made a hold which broke, once nothing of the steps after it is in doubt or at work.
-fn reset(run: &Run, hold: &str, step: &str) -> Result<Arc<Run>, Stopped> {
+fn reset(run: &Run, hold: &str, step: &str, why: &str) -> Result<Arc<Run>, Stopped> {
     let stopped = |halt: Halt| Stopped { step: step.to_owned(), error: plain(halt.into()) };
-    run.engine.event(Event::Warning(format!("`{hold}` no longer holds: going back to step `{step}`")));
+    let told = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    run.engine.event(Event::Warning(format!("`{hold}` no longer holds: going back to step `{step}`{told}")));
     unwind::settle_doubts(&Arc::new(run.reread().map_err(stopped)?), true)?;
-    let record = Record::StepReset { step: step.to_owned(), hold: hold.to_owned() };
+    let record = Record::StepReset { step: step.to_owned(), hold: hold.to_owned(), why: why.to_owned() };
     run.append(record, Durability::Synced).map_err(stopped)?;
     run.reread().map(Arc::new).map_err(stopped)
 }

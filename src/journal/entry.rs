@@ -85,6 +85,9 @@ pub enum Record {
         step: String,
         /// Name of the hold.
         hold: String,
+        /// What was wrong, if its function said it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// An effect holds something that must be gone before the action is redone.
     Started {

@@ -150,6 +150,8 @@ pub enum Halt {
         name: String,
         /// The step that made it, to which the run goes back.
         step: String,
+        /// What its function says of it; empty where that says no more than that it is so.
+        why: String,
     },
     /// A preview came to something that is only known later.
     Unknowable {
@@ -172,7 +174,7 @@ impl std::fmt::Display for Halt {
             Self::Waiting { question, manual: false, .. } => write!(f, "waiting for approval: {question}"),
             Self::Gate { name, unverified: true } => write!(f, "gate `{name}` could not be verified"),
             Self::Gate { name, unverified: false } => write!(f, "gate `{name}` failed"),
-            Self::HoldBroken { name, step } => {
+            Self::HoldBroken { name, step, .. } => {
                 write!(f, "`{name}` no longer holds; step `{step}` must make it again")
             }
             Self::Unknowable { after } => write!(f, "depends on a value that is known after `{after}`"),

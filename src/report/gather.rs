@@ -128,8 +128,9 @@ impl Gathered {
                 line.why = None;
             }
             Record::StepEnded { step, phase, end, took_ms } => self.step_ended(&step, phase, end, took_ms),
-            Record::StepReset { step, hold } => {
-                let text = format!("`{hold}` no longer held: step `{step}` and all after it were performed anew");
+            Record::StepReset { step, hold, why } => {
+                let why = if why.is_empty() { why } else { format!(" ({why})") };
+                let text = format!("`{hold}` no longer held{why}: step `{step}` and all after it were performed anew");
                 self.notes.add(NoteLine { at, text }, true);
             }
             Record::Started { .. } => {}

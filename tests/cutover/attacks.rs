@@ -112,7 +112,12 @@ fn whatever_goes_wrong_before_the_flip_the_application_goes_on_where_it_was() {
     let stranger = Stranger::new(&moving);
     wait_until("it writes", || moving.old().sql("select count(*) from users where name = 'x'").len() > 1);
     let said = resumed(&moving);
-    assert!([1, 3].contains(&said.code), "{}", said.err);
+    match said.code {
+        1 | 3 => {}
+        // Somebody seen at work breaks the freeze, and a person is asked before there is another one.
+        5 => drop(said.saying("going back to step `guard` (somebody is at work on old in spite of the freeze: psql")),
+        code => panic!("{code}: {}", said.err),
+    }
     drop(stranger);
     moving.served();
     assert_eq!(moving.old().sql("show default_transaction_read_only"), "off");

@@ -243,6 +243,20 @@ fn a_hold_is_proved_on_resume_even_when_only_reads_are_left() {
 }
 
 #[test]
+fn what_a_hold_says_of_why_it_broke_is_told_and_written_down() {
+    let (database, project) = world(FREEZER);
+    let look = r#"sql::value(params.app, "select frozen from freezer")"#;
+    let why = format!(r#"if {look} {{ true }} else {{ "the ice is gone" }}"#);
+    project.runbook("held", &HELD.replacen(look, &why, 1));
+    project.run(&["run", "held"]).with_code(3);
+    database.sql("update freezer set frozen = false, allowed = true");
+    let said = project.run(&["resume"]).with_code(0);
+    said.saying("`writes frozen` no longer holds: going back to step `freeze` (the ice is gone)");
+    let report = project.run(&["report", "held-1"]).out;
+    assert!(report.contains("`writes frozen` no longer held (the ice is gone): step `freeze`"), "{report}");
+}
+
+#[test]
 fn what_a_step_made_before_its_hold_broke_is_cleaned_up_although_the_redo_never_began() {
     let (database, project) = world(FREEZER);
     project.runbook("held", HELD);

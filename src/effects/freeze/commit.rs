@@ -13,25 +13,32 @@ use crate::model::fault::{Fault, FaultClass};
 use crate::model::request::Request;
 use crate::model::request::freeze::{FreezeCommit, FreezeHolds, FreezeLast, FreezeLift, FreezeOpen};
 
-/// Whether what was guarded is guarded, and what was frozen is frozen, at this very moment.
+/// Whether what was guarded is guarded, and what was frozen is frozen, at this very moment; if not, why.
 pub async fn holds(freezing: &Freezing<'_>, request: &FreezeHolds, ticket: &Ticket) -> Result<Done, Fault> {
-    let done = |held: bool| Ok(Done { value: Value::Bool(held), rows: None });
+    let done = |broken: Option<String>| Ok(Done { value: broken.map_or(Value::Bool(true), Value::String), rows: None });
     let (session, schema) = opened(freezing, &request.source, request.schema.as_deref(), ticket).await?;
-    let Some(row) = ground::row(&session, &schema, FreezeHolds::WORD).await? else { return done(false) };
+    let Some(row) = ground::row(&session, &schema, FreezeHolds::WORD).await? else {
+        return done(Some(format!("there is no freeze on {}", request.source)));
+    };
     let token = ground::text(&row, "token");
-    let held = match ground::text(&row, "state") {
+    let gone = || super::unguarded(&request.source, &row);
+    let broken = match ground::text(&row, "state") {
         // From there only forward.
-        "committed" => true,
-        "guarded" => row["left"].as_f64().is_some_and(|left| left > 0.0) && guarded(freezing, token).await,
+        "committed" => None,
+        "guarded" if row["left"].as_f64().is_none_or(|left| left <= 0.0) => Some(ground::broken(&row, &request.source)),
+        "guarded" => (!guarded(freezing, token).await).then(gone),
         "armed" => {
             let asked = format!("freeze_check({})", quote::literal(token));
             let checked = ground::ask(&session, &schema, &asked, Stage::Harmless, FreezeHolds::WORD).await?;
-            checked["ok"] == true && guarded(freezing, token).await
+            match checked["ok"] == true {
+                true => (!guarded(freezing, token).await).then(gone),
+                false => Some(ground::broken(&checked, &request.source)),
+            }
         }
-        _ => false,
+        _ => Some(gone()),
     };
     freezing.postgres.give_back(session);
-    done(held)
+    done(broken.map(|fault| fault.message))
 }
 
 /// Whether a watchdog of this process is there.

@@ -52,7 +52,8 @@ pub fn prove_holds(run: &Arc<Run>, step: &str) -> Result<(), Stop> {
         for hold in &spec.holds {
             let held = call(run, &hold.probe, std::slice::from_ref(&made))?;
             if held != Value::Bool(true) {
-                return Err(Halt::HoldBroken { name: hold.name.clone(), step: spec.name.clone() }.into());
+                let why = run.engine.effects.world().vault.redact(held.as_str().unwrap_or_default());
+                return Err(Halt::HoldBroken { name: hold.name.clone(), step: spec.name.clone(), why }.into());
             }
         }
     }

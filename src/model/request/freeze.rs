@@ -59,7 +59,7 @@ impl Request for FreezeArm {
     const WORD: &'static str = "freeze::arm";
 }
 
-/// `freeze::holds`: whether the freeze is unbroken. Answers true or false.
+/// `freeze::holds`: whether the freeze is unbroken. Answers true, or in words why not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FreezeHolds {
     /// The target.

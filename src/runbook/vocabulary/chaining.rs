@@ -106,7 +106,7 @@ pub(crate) const METHODS: &[Entry] = &[
                 param("name", "as in messages"),
                 param(
                     "probe",
-                    "name of a function of the runbook that takes what the step made and answers true while it holds",
+                    "name of a function of the runbook that takes what the step made and answers true while it holds, and otherwise false, or a text that says why not",
                 ),
             ],
             errors: &[],

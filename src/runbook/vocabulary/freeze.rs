@@ -87,7 +87,7 @@ pub(crate) const WORDS: &[Entry] = &[
     Entry {
         word: Word {
             name: "freeze::holds",
-            signature: "freeze::holds(source, #{ schema }) -> true or false",
+            signature: "freeze::holds(source, #{ schema }) -> true, or in words why not",
             summary: "Whether the freeze is unbroken at this moment, for a `.hold`: guarded by a watchdog of this very process and before the deadline; once armed, the settings are in place too, nobody else's session is from before, and none has begun to write. A committed one holds for ever.",
             params: &[SOURCE, SCHEMA],
             errors: &[],
