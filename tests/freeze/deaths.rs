@@ -83,7 +83,7 @@ fn a_server_that_is_restarted_while_frozen_stays_frozen_until_the_deadline() {
     for immediate in [true, false] {
         let world = World::on(&cluster, "restarted");
         let before = world.settings();
-        let engine = world.armed(&["deadline=4s"]);
+        let engine = world.armed(&["deadline=10s"]);
         if immediate {
             cluster.stop_immediate()
         } else {

@@ -302,7 +302,7 @@ async fn of_a_commit_and_the_deadline_exactly_one_wins() {
             let ahead = Duration::from_micros(random.random_range(0..160_000));
             racing.spawn(async move {
                 let desk = Desk::on(Cluster::shared(), "racing").await;
-                desk.guard(1.0).await.expect("it is guarded");
+                desk.guard(3.0).await.expect("it is guarded");
                 desk.arm().await.expect("it is frozen");
                 let left = desk.database.sql(&format!(
                     "select greatest(extract(epoch from deadline - clock_timestamp()), 0) from runsheet_{}.freeze",

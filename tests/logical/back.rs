@@ -19,7 +19,7 @@ async fn the_old_database_follows_the_new_one_although_it_is_read_only() {
     // Prepared while changes still come: none of them goes back.
     world.does(&world.reverse_request(true)).await.expect("it is prepared");
     world.source.sql("begin read write; insert into orders (note) values ('last'); commit");
-    let drained = world.drain(10.0).await.expect("it is drained");
+    let drained = world.drain(60.0).await.expect("it is drained");
     let made = world.reverse().await.expect("there is a way back");
     println!("the way back took {} s", made["took"]);
     assert_eq!(world.reverse().await.expect("it is there")["slot"], made["slot"], "done again, it comes to the same");
@@ -54,14 +54,14 @@ async fn the_way_back_is_taken_back_and_the_copy_goes_on() {
     world.source.sql(GOODS);
     world.copied().await;
     world.ready().await;
-    world.drain(10.0).await.expect("it is drained");
+    world.drain(60.0).await.expect("it is drained");
     world.reverse().await.expect("there is a way back");
     let forward = LogicalForward { target: "new".into(), source: "old".into(), schema: None };
     world.does(&forward).await.expect("it is taken back");
     world.does(&forward).await.expect("done again, it comes to the same");
     world.source.sql("insert into orders (note) values ('after the freeze that did not hold')");
     world.ready().await;
-    world.drain(10.0).await.expect("it is drained");
+    world.drain(60.0).await.expect("it is drained");
     world.same(ROWS);
     world.reverse().await.expect("there is a way back");
     world.remove().await.expect("it is removed");

@@ -67,10 +67,10 @@ async fn a_copy_made_while_somebody_writes_is_equal_once_it_is_drained() {
     assert!(world.arrived(beat).await && !world.arrived(beat + 1).await);
     world.source.sql("truncate doomed");
     assert!(writer.stop() > 3);
-    let drained = world.drain(10.0).await.expect("it is drained");
+    let drained = world.drain(60.0).await.expect("it is drained");
     world.same(DIGESTS);
     assert_eq!(world.target.sql("select count(*) from doomed"), "0");
-    let again = world.drain(10.0).await.expect("it is drained");
+    let again = world.drain(60.0).await.expect("it is drained");
     println!("drained in {} and {} s", drained["took"], again["took"]);
 
     let set = world.sequences(1000).await.expect("they are set");
@@ -188,7 +188,7 @@ async fn sequences_of_every_kind_are_set_ahead_and_one_behind_its_column_is_name
          nextval('round'), nextval('small'), nextval('\"Odd Name\"')",
     );
     world.ready().await;
-    world.drain(10.0).await.expect("it is drained");
+    world.drain(60.0).await.expect("it is drained");
     let set = world.sequences(100_000).await.expect("they are set");
     assert_eq!(set["without_gap"], json!(["public.round", "public.small"]));
     let next = |name: &str| world.target.sql(&format!("select nextval('{name}')"));
@@ -201,7 +201,7 @@ async fn sequences_of_every_kind_are_set_ahead_and_one_behind_its_column_is_name
     assert_eq!(next("t_id_seq"), "100004");
     // One behind on the source itself, and nothing in between.
     world.source.sql("insert into t overriding system value values (5000000)");
-    world.drain(10.0).await.expect("it is drained");
+    world.drain(60.0).await.expect("it is drained");
     let fault = world.sequences(0).await.expect_err("it is behind");
     assert_eq!(fault.code, "logical.sequence");
     assert!(fault.message.contains("public.t_id_seq") && fault.message.contains("5000000"), "{fault}");

@@ -103,11 +103,11 @@ fn a_branch_at_a_time_has_what_was_there_then_and_says_which_commit_that_was() {
 fn a_moment_of_history_is_shown_as_a_day() {
     let project = project(json!({ "history_seconds": 2_592_000 }));
     project.sql(&project.branch, "insert into customers (email, name) values ('good@example.org', 'good')");
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_secs(3));
     project.sql(&project.branch, "delete from customers where name = 'good'");
-    std::thread::sleep(Duration::from_millis(300));
-    // A tenth of a second is shown as four hours.
-    project.lab("POST", "/stretch", &json!({ "factor": 144_000 }));
+    std::thread::sleep(Duration::from_secs(3));
+    // A second is shown as four hours.
+    project.lab("POST", "/stretch", &json!({ "factor": 14_400 }));
     let at = |hours: i64| (chrono_now() - chrono::TimeDelta::hours(hours)).to_rfc3339();
     let there = |hours: i64| {
         let id = project.branch(json!({ "name": format!("{hours} hours ago"), "parent_timestamp": at(hours) }));

@@ -86,9 +86,16 @@ fn a_rotation_is_taken_back_whatever_write_that_is_killed_at() {
         let run = unfinished(&world).expect("a run");
         let said = killed_at(&world, moment, &["undo"]);
         if unfinished(&world).is_some() {
-            assert_eq!(said.code, -1, "{what}: {}", said.err);
-            kills += 1;
-            let said = world.run(&["undo"]);
+            // A client that is slow to go back keeps the new login open, and is named.
+            let slow = |said: &Said| said.code == 3 && said.err.contains("they have not gone back to the old login");
+            assert!(said.code == -1 || slow(&said), "{what}: {}", said.err);
+            kills += usize::from(said.code == -1);
+            let mut said = world.run(&["undo"]);
+            for _ in 0..3 {
+                if slow(&said) {
+                    said = world.run(&["undo"]);
+                }
+            }
             assert_eq!(said.code, 0, "{what}: {}", said.err);
         }
         let seen = watch.end(&what);

@@ -6,6 +6,8 @@ use super::pair::{Pair, as_login};
 use crate::support::neon::Project;
 use crate::support::{Database, Refusing, StandIn};
 
+/// What is said where somebody is left behind.
+const LEFT: &str = "what is left as it is";
 const ALONE: [&str; 2] = ["strategy=single", "twin="];
 
 /// A project of Neon's with both roles, and ours.
@@ -78,13 +80,15 @@ fn two_roles_of_neon_take_turns_by_its_api_and_one_alone_is_reset() {
     assert_eq!(world.resets(), 0);
     for (old, new) in [("app_a", "app_b"), ("app_b", "app_a")] {
         let url = world.pair.today().url;
-        world.pair.rotate(&[]).with_code(0).saying(&format!("the old login {old} is refused directly"));
+        let said = world.pair.rotate(&[]).with_code(0).saying(&format!("the old login {old} is refused directly"));
+        assert!(!said.err.contains(LEFT), "{}", said.err);
         world.works(new);
         world.dead(&url);
     }
     assert_eq!(world.resets(), 4, "one to set and one to close, each way");
     let url = world.pair.today().url;
-    world.pair.rotate(&ALONE).with_code(0).saying("no secret stands in what was written");
+    let said = world.pair.rotate(&ALONE).with_code(0).saying("no secret stands in what was written");
+    assert!(!said.err.contains(LEFT), "{}", said.err);
     world.works("app_a");
     world.dead(&url);
     assert_eq!(world.resets(), 5);
@@ -96,7 +100,8 @@ fn what_is_taken_back_leaves_a_login_that_works() {
     let today = world.pair.today().url;
     world.pair.rotate(&[]).with_code(1).saying("not told of");
     world.door(true);
-    world.pair.run(&["undo"]).with_code(0);
+    let said = world.pair.run(&["undo"]).with_code(0);
+    assert!(!said.err.contains(LEFT), "{}", said.err);
     assert_eq!(world.pair.today().url, today, "the old login is told again");
     world.works("app_a");
 
@@ -104,7 +109,8 @@ fn what_is_taken_back_leaves_a_login_that_works() {
     world.door(false);
     world.pair.rotate(&ALONE).with_code(1).saying("not told of");
     world.door(true);
-    world.pair.run(&["undo"]).with_code(0);
+    let said = world.pair.run(&["undo"]).with_code(0);
+    assert!(!said.err.contains(LEFT), "{}", said.err);
     assert_ne!(world.pair.today().url, today);
     world.works("app_a");
     world.dead(&today);

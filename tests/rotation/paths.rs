@@ -35,6 +35,17 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
     let new = Database { name: "reader".into(), url: there(&pair.today().url) };
     assert_eq!(new.sql("select current_user"), roles[1]);
 
+    // Whoever stays on a standby is left to people, and named.
+    let mut session = Database { name: "reader".into(), url: there(&pair.today().url) }.psql("select pg_sleep(600)");
+    session.env("PGAPPNAME", "reports").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let session = session.spawn().expect("psql runs");
+    crate::support::wait_until("the session is there", || there_now.sql(count) == "1");
+    let said = pair.rotate(&[readers, "sessions=end"]).with_code(3).saying("1 of reports from 127.0.0.1");
+    said.saying("on a standby they are ended there by hand");
+    there_now.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'reports'");
+    drop(session.wait_with_output());
+    pair.run(&["resume"]).with_code(0);
+
     there_now.sql("select pg_wal_replay_pause()");
     let before = pair.today().url;
     let said = pair.rotate(&[readers]).with_code(3);
@@ -42,7 +53,7 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
     assert_eq!(pair.today().url, before, "nobody was told");
     there_now.sql("select pg_wal_replay_resume()");
     pair.rotate(&[readers]).with_code(0);
-    assert_eq!(pair.today().sql("select current_user"), roles[0]);
+    assert_eq!(pair.today().sql("select current_user"), roles[1]);
 }
 
 #[test]

@@ -118,7 +118,7 @@ pub async fn resolve(neon: &Neon<'_>, action: &Action, ticket: &Ticket, doubt: &
         NeonCreateBranch::WORD => create::resolve(neon, &NeonCreateBranch::of(action)?, ticket, doubt).await,
         NeonRestoreBranch::WORD => restore::resolve(neon, &NeonRestoreBranch::of(action)?, doubt).await,
         NeonDeleteBranch::WORD => purge::resolve(neon, &NeonDeleteBranch::of(action)?, doubt).await,
-        NeonResetPassword::WORD => roles::resolve_reset(neon.api(), doubt).await,
+        NeonResetPassword::WORD => roles::resolve_reset(neon, doubt).await,
         _ => Ok(Resolution::NotDone),
     }
 }

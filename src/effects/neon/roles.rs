@@ -78,11 +78,19 @@ fn handle(api: &Api, branch: &str, role: &str, password: &str, fresh: bool) -> V
 
 /// `neon::reveal_password`.
 pub async fn reveal(api: &Api, branch: &str, role: &str, fresh: bool) -> Result<Value, Fault> {
-    let what = format!("reading the password of `{role}`");
+    let password = kept(api, branch, role).await?;
+    let password = password.ok_or_else(|| super::faults::lacking(&reading(role), "password"))?;
+    Ok(handle(api, branch, role, &password, fresh))
+}
+
+fn reading(role: &str) -> String {
+    format!("reading the password of `{role}`")
+}
+
+/// The password that the service shows of a role.
+async fn kept(api: &Api, branch: &str, role: &str) -> Result<Option<String>, Fault> {
     let place = path(&["branches", branch, "roles", safe(role)?, "reveal_password"]);
-    let answer = api.get(&place, &what).await?;
-    let password = answer["password"].as_str().ok_or_else(|| super::faults::lacking(&what, "password"))?;
-    Ok(handle(api, branch, role, password, fresh))
+    Ok(api.get(&place, &reading(role)).await?["password"].as_str().map(str::to_owned))
 }
 
 /// `neon::reset_password`.
@@ -119,9 +127,8 @@ pub async fn reset(
             return Err(fault);
         }
         if fault.class == FaultClass::Unknown
-            && let Resolution::Done(done) = resolve_reset(api, &doubt).await?
+            && let Resolution::Done(done) = resolve_reset(neon, &doubt).await?
         {
-            neon.forget(branch);
             return Ok(done);
         }
         tokio::time::sleep(backoff(Duration::from_millis(200), Duration::from_secs(3), tries)).await;
@@ -137,7 +144,8 @@ pub async fn reset(
 
 /// What became of a reset whose answer is missing. A second one would cut everybody off a second time, so what the service
 /// keeps is compared with what it kept before.
-pub async fn resolve_reset(api: &Api, doubt: &Doubt) -> Result<Resolution, Fault> {
+pub async fn resolve_reset(neon: &Neon<'_>, doubt: &Doubt) -> Result<Resolution, Fault> {
+    let api = neon.api();
     let Some(proof) = &doubt.proof else { return Ok(Resolution::NotDone) };
     let (Some(branch), Some(role)) = (proof["branch"].as_str(), proof["role"].as_str()) else {
         return Ok(Resolution::NotDone);
@@ -155,17 +163,16 @@ pub async fn resolve_reset(api: &Api, doubt: &Doubt) -> Result<Resolution, Fault
     if fingerprint(api, role, &now).as_deref() == Some(before) {
         return Ok(Resolution::NotDone);
     }
+    neon.forget(branch);
     Ok(Resolution::Done(Done { value: handle(api, branch, role, &now, true), rows: None }))
 }
 
 /// The password that the service keeps of a role; none where it keeps none.
 async fn stored(api: &Api, branch: &str, role: &str) -> Result<Option<String>, Fault> {
-    let what = format!("reading the password of `{role}`");
-    match api.get(&path(&["branches", branch, "roles", safe(role)?, "reveal_password"]), &what).await {
-        Ok(answer) => Ok(answer["password"].as_str().map(str::to_owned)),
+    match kept(api, branch, role).await {
         // A project may keep none, and a role may have none yet.
         Err(fault) if fault.class == FaultClass::Fatal => Ok(None),
-        Err(fault) => Err(fault),
+        kept => kept,
     }
 }
 

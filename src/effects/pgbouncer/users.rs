@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::console::{Console, cell};
 use super::{unedited, userlist};
-use crate::effects::place::Place;
+use crate::effects::place::{Broken, Place};
 use crate::effects::postgres::{Postgres, url};
 use crate::effects::{Done, Ledger, World, files, scram};
 use crate::model::Value;
@@ -46,14 +46,14 @@ impl<'a> Users<'a> {
         let world = postgres.world();
         match Place::of(world, file, ssh) {
             Ok(place) => Ok(Self { world, admin, console, place }),
-            Err(broken) => Err(explained(&console, unedited(broken)).await),
+            Err(broken) => Err(explained(&console, broken).await),
         }
     }
 
     async fn read(&self) -> Result<String, Fault> {
         match self.place.read().await {
             Ok(text) => Ok(text),
-            Err(broken) => Err(explained(&self.console, unedited(broken)).await),
+            Err(broken) => Err(explained(&self.console, broken).await),
         }
     }
 
@@ -192,8 +192,13 @@ impl<'a> Users<'a> {
 }
 
 /// A fault of a file that is not there, with the one that the pooler reads.
-async fn explained(console: &Console, fault: Fault) -> Fault {
-    if !matches!(fault.code.as_str(), "pgbouncer.file" | "files.missing") {
+async fn explained(console: &Console, broken: Broken) -> Fault {
+    let missing = match &broken {
+        Broken::Here { error, .. } => error.kind() == std::io::ErrorKind::NotFound,
+        Broken::There(fault) => fault.code == "files.missing",
+    };
+    let fault = unedited(broken);
+    if !missing {
         return fault;
     }
     match setting(console, "auth_file").await {

@@ -95,11 +95,11 @@ impl Watch {
             return Ok(Value::Null);
         }
         if state == Some("55P03") {
-            // One of ours hangs in the middle of a step.
+            // One of ours hangs in the middle of a step. The settings of all databases lie in one table.
             let asked = format!(
                 "ROLLBACK; SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                   WHERE l.relation IN (to_regclass({}), 'pg_db_role_setting'::regclass) AND l.pid <> pg_backend_pid()
-                    AND starts_with(a.application_name, 'runsheet ')",
+                    AND a.datname = current_database() AND starts_with(a.application_name, 'runsheet ')",
                 quote::literal(&format!("{}.freeze", quote::name(schema)))
             );
             let _ = timeout(ANSWER, ground::single(&session.client, &asked)).await;
