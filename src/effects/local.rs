@@ -58,7 +58,7 @@ pub async fn perform(world: &World, action: &Action, ticket: &Ticket, ledger: &d
         EnvVar::WORD => variable(world, action)?,
         RandomPassword::WORD => {
             let length = password_length(action)?;
-            let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+            let run = ticket.run_name();
             sealing::keep(world, ledger, &format!("random:{run}/{}", ticket.key), || password(world, length))?.into()
         }
         LogLine::WORD => {

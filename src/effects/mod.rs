@@ -130,6 +130,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// The run, or `preview` where there is none.
+    pub(crate) fn run_name(&self) -> &str {
+        self.run.as_ref().map_or("preview", RunId::as_str)
+    }
+
     /// Whose action a preview's is: nobody's.
     pub(crate) fn preview() -> Self {
         let key = ActionKey { step: "preview".into(), phase: Phase::Perform, lane: String::new(), seq: 1 };

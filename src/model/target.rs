@@ -16,6 +16,17 @@ pub enum TlsMode {
     Disable,
 }
 
+impl TlsMode {
+    /// As an environment and a runbook say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::NoVerify => "no-verify",
+            Self::Disable => "disable",
+        }
+    }
+}
+
 /// TLS rules of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {

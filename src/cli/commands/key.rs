@@ -1,8 +1,8 @@
 //! `runsheet key`.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::SecondsFormat;
@@ -12,6 +12,7 @@ use super::super::config::key::{KEY, KEY_FILE};
 use super::super::error::CliError;
 use super::super::out::{Out, quoted};
 use super::super::session::whereabouts;
+use crate::effects::files;
 use crate::effects::local::SystemClock;
 use crate::effects::sealing::{Key, Made};
 use crate::model::clock::Clock;
@@ -84,10 +85,7 @@ fn usual() -> Result<PathBuf, CliError> {
 fn write(path: &Path, made: &Made) -> Result<(), CliError> {
     let place = path.display();
     if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
+        files::make_folder(folder)
             .map_err(|error| CliError::refused(format!("{} cannot be made: {error}", folder.display())))?;
     }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

@@ -33,7 +33,7 @@ pub fn full(why: &str) -> Fault {
 
 /// The folder of all dumps of a run.
 fn of_run(world: &World, ticket: &Ticket) -> PathBuf {
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     world.state.join("dumps").join(run)
 }
 

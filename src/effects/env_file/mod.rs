@@ -129,7 +129,7 @@ async fn has(world: &World, request: &FilesHas) -> Result<Value, Fault> {
 
 /// The first line of what a run writes.
 fn mark(ticket: &Ticket) -> String {
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     format!("{MARK}{run} {}", ticket.origin.stamp.get(..12).unwrap_or(&ticket.origin.stamp))
 }
 

@@ -84,7 +84,7 @@ pub async fn perform(
     if changes {
         ledger.intent(Value::Null)?;
     }
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     let name = |part: &str| format!("http:{run}/{}/{part}", ticket.key);
     let done = async {
         let answer = send(world, clients, action, &request, &opened).await?;

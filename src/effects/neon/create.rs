@@ -24,7 +24,7 @@ const LOOKS: u32 = 7;
 /// The name of what this action makes: known before it is made, and again after a crash.
 pub fn name(request: &NeonCreateBranch, ticket: &Ticket) -> String {
     request.name.clone().unwrap_or_else(|| {
-        let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+        let run = ticket.run_name();
         format!("runsheet/{run}/{}", ticket.unique())
     })
 }

@@ -197,7 +197,8 @@ fn refuses_parameters(error: &tokio_postgres::Error) -> bool {
         .is_some_and(|said| said.code().code() == "08P01" || said.message().contains("startup parameter"))
 }
 
-fn said(error: &tokio_postgres::Error) -> String {
+/// What the server said, or what happened on the way to it.
+pub(super) fn said(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
 }
 

@@ -1,6 +1,7 @@
 //! `pg::url` and `pg::address`: how a target is reached, for programs that connect by themselves. URL and password are secrets from end to end.
 
 use serde_json::json;
+use tokio_postgres::Config;
 
 use super::{Postgres, url};
 use crate::effects::Done;
@@ -10,7 +11,7 @@ use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::copying::{PgAddress, PgUrl};
-use crate::model::target::{self, TlsMode};
+use crate::model::target::{self, Target};
 
 /// Performs one of them.
 pub async fn perform(postgres: &Postgres, action: &Action) -> Result<Done, Fault> {
@@ -39,13 +40,19 @@ async fn url(postgres: &Postgres, request: &PgUrl) -> Result<Done, Fault> {
     Ok(Done { value: postgres.world.vault.keep(&name, address).into(), rows: None })
 }
 
-/// The parts of a URL, for those who take them one by one.
-async fn address(postgres: &Postgres, request: &PgAddress) -> Result<Done, Fault> {
-    let mut target = postgres.target(&request.target).await?.into_owned();
-    if request.pooled {
+/// A target by the URL that is meant, which may be pooled, and what that says.
+pub(super) async fn settings(postgres: &Postgres, name: &str, pooled: bool) -> Result<(Target, Config), Fault> {
+    let mut target = postgres.target(name).await?.into_owned();
+    if pooled {
         target.direct_url = None;
     }
     let config = url::config(&target)?;
+    Ok((target, config))
+}
+
+/// The parts of a URL, for those who take them one by one.
+async fn address(postgres: &Postgres, request: &PgAddress) -> Result<Done, Fault> {
+    let (target, config) = settings(postgres, &request.target, request.pooled).await?;
     let (host, port) = match url::address(&config).rsplit_once(':') {
         Some((host, port)) => (host.to_owned(), port.parse().unwrap_or(5432u16)),
         None => (String::new(), 5432),
@@ -55,11 +62,7 @@ async fn address(postgres: &Postgres, request: &PgAddress) -> Result<Done, Fault
         let side = if request.pooled { "pooled_password" } else { "password" };
         vault.keep(&format!("{side}:{}", request.target), String::from_utf8_lossy(password))
     });
-    let ssl_mode = match url::tls_mode(&target, &config) {
-        TlsMode::Verify => "verify",
-        TlsMode::NoVerify => "no-verify",
-        TlsMode::Disable => "disable",
-    };
+    let ssl_mode = url::tls_mode(&target, &config).as_str();
     let user = config.get_user().unwrap_or_default();
     let value = json!({
         "host": host, "port": port, "user": user, "password": password,

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::json;
 
 use super::connect::{self, Pin};
-use super::{Postgres, application_name, url};
+use super::{Postgres, application_name, handed, url};
 use crate::effects::{Done, Ticket};
 use crate::model::Value;
 use crate::model::action::Action;
@@ -18,7 +18,7 @@ use crate::model::fault::Fault;
 use crate::model::preview::{Level, Previewed};
 use crate::model::request::Request;
 use crate::model::request::login::{PgLogin, PgTryLogin};
-use crate::model::target::{self, Target, TlsMode};
+use crate::model::target::{self, Target};
 
 /// Words performed here: reads, which leave nothing behind.
 pub const WORDS: [&str; 2] = [PgLogin::WORD, PgTryLogin::WORD];
@@ -88,14 +88,8 @@ fn named(postgres: &Postgres, request: &PgLogin) -> Result<Value, Fault> {
 /// Whether somebody is let in, and what they lack once they are.
 async fn tried(postgres: &Postgres, request: &PgTryLogin, ticket: &Ticket) -> Result<Value, Fault> {
     let name = &request.target;
-    let target = postgres.target(name).await?.into_owned();
-    let config =
-        url::config(&Target { direct_url: target.direct_url.clone().filter(|_| !request.pooled), ..target.clone() })?;
-    let tls = match url::tls_mode(&target, &config) {
-        TlsMode::Verify => "verify",
-        TlsMode::NoVerify => "no-verify",
-        TlsMode::Disable => "disable",
-    };
+    let (target, config) = handed::settings(postgres, name, request.pooled).await?;
+    let tls = url::tls_mode(&target, &config).as_str();
     let (user, address) = (config.get_user().unwrap_or_default().to_owned(), url::address(&config));
     let about = |accepted: bool| json!({ "accepted": accepted, "user": user, "address": address, "tls": tls });
     // Never one that waited for work: what was let in once stays in, whatever became of its password.
@@ -122,8 +116,7 @@ async fn tried(postgres: &Postgres, request: &PgTryLogin, ticket: &Ticket) -> Re
             Err(error) => Err(error),
         };
         if let Err(error) = tried {
-            let why = error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned());
-            lacks.push(format!("{sql}: {why}"));
+            lacks.push(format!("{sql}: {}", connect::said(&error)));
         }
         // Whatever it did: nothing of it stays.
         let _ = session.client.batch_execute("rollback").await;

@@ -218,7 +218,7 @@ impl Postgres {
 
 /// What a server's session list shows of an action: `runsheet RUN STEP#SEQ aN`, at most 63 bytes.
 pub(in crate::effects) fn application_name(ticket: &Ticket) -> String {
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     cut(&format!("runsheet {run} {} a{}", ticket.key, ticket.attempt)).to_owned()
 }
 

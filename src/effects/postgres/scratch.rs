@@ -160,7 +160,7 @@ fn made_on(server: &str, name: &str) -> Done {
 
 /// The name of what this action makes: known before it is made, and again after a crash.
 fn name(ticket: &Ticket) -> String {
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     // The end of the id has its number.
     let id: String = run.chars().map(plain).collect();

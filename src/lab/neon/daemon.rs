@@ -16,6 +16,7 @@ use super::paper::Paper;
 use super::plane::{Backing, Ground, Plane};
 use super::{making, serve};
 use crate::effects::process::Session;
+use crate::lab::beside;
 use crate::lab::book::{Book, write_whole};
 use crate::lab::lock::Lock;
 use crate::lab::platforms::{self, Platforms};
@@ -198,9 +199,7 @@ async fn over(options: &Options, book: Option<&Book>) {
         let _ = ended.await;
         return;
     };
-    while matches!(Book::read(&options.folder), Ok(Some(now)) if now.id == book.id) {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    beside::over(&options.folder, book).await;
 }
 
 /// Ends every process that has an argument below a data folder in this folder; answers those that did not end.

@@ -233,27 +233,25 @@ fn runbook(call: &Call<'_>) -> Answer {
             return Err(call.misuse(told));
         }
     };
-    let plan = match options.text("plan")?.as_deref() {
-        None | Some("optional") => PlanRule::Optional,
-        Some("required") => PlanRule::Required,
-        Some(other) => {
-            let near = did_you_mean(other, &["optional".to_owned(), "required".to_owned()]);
-            return Err(call.misuse(format!("`plan` is `optional` or `required`, not `{other}`{near}")));
-        }
-    };
-    let key = match options.text("key")?.as_deref() {
-        None | Some("optional") => KeyRule::Optional,
-        Some("required") => KeyRule::Required,
-        Some(other) => {
-            let near = did_you_mean(other, &["optional".to_owned(), "required".to_owned()]);
-            return Err(call.misuse(format!("`key` is `optional` or `required`, not `{other}`{near}")));
-        }
-    };
+    let plan = if required(call, &options, "plan")? { PlanRule::Required } else { PlanRule::Optional };
+    let key = if required(call, &options, "key")? { KeyRule::Required } else { KeyRule::Optional };
     let head = Declaration { name: title, version, about, params, lock, on_failure, plan, key, steps: Vec::new() };
     if stage::draft(|draft| draft.head.replace(head)).flatten().is_some() {
         return Err(call.misuse("a file declares one runbook"));
     }
     Ok(Dynamic::UNIT)
+}
+
+/// An option that is `required`, or `optional` as it is unless something is said.
+fn required(call: &Call<'_>, options: &Options<'_, '_>, option: &str) -> Result<bool, Error> {
+    match options.text(option)?.as_deref() {
+        None | Some("optional") => Ok(false),
+        Some("required") => Ok(true),
+        Some(other) => {
+            let near = did_you_mean(other, &["optional", "required"].map(str::to_owned));
+            Err(call.misuse(format!("`{option}` is `optional` or `required`, not `{other}`{near}")))
+        }
+    }
 }
 
 fn or(call: &Call<'_>, options: &Options<'_, '_>, kind: &ParamKind) -> Result<Option<Value>, Error> {

@@ -105,7 +105,7 @@ async fn take(postgres: &Postgres, request: &Measure, ticket: &Ticket) -> Result
 
 /// A file of its own for each attempt of each action; names of lanes may be anything.
 fn file_name(ticket: &Ticket) -> String {
-    let run = ticket.run.as_ref().map_or("preview", |run| run.as_str());
+    let run = ticket.run_name();
     let key = ticket.key.to_string();
     let shown: String = key.chars().take(60).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!("{run}-{shown}-a{}-{}.json", ticket.attempt, &digest::of_bytes(key.as_bytes())[..8])
