@@ -47,7 +47,7 @@ fn an_interrupted_engine_releases_too() {
     assert!(status.out.contains("frozen until"), "{}", status.out);
     // Once is asking: a change at work comes to its end first. Twice is now.
     engine.signal(Signal::INT);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_secs(1));
     engine.signal(Signal::INT);
     let begun = Instant::now();
     assert_eq!(engine.ended().code, 130);

@@ -498,7 +498,7 @@ fn pressed_twice_a_run_stops_in_the_middle_of_a_change_and_carries_on_exactly() 
         database.sql("select count(*) from pg_stat_activity where datname = current_database() and query like 'insert into log%'") == "1"
     });
     signal(&child, Signal::INT);
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     signal(&child, Signal::INT);
     ended(child).with_code(130).saying("next: runsheet resume long-1");
     project.run(&["undo"]).with_code(0);

@@ -5,7 +5,8 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use super::pair::{FIRST, Pair, as_login};
-use crate::support::{Cluster, Database, Hyperdrive, Railway};
+use crate::roles::world::server;
+use crate::support::{Database, Hyperdrive, Railway};
 
 /// Requests a second that the stand-in for Railway takes, and that a consumer is told to make.
 const TAKEN: u64 = 50;
@@ -20,7 +21,7 @@ fn env_file(name: &str) -> String {
 }
 
 fn begun() -> (Database, [String; 2], String) {
-    let database = Cluster::shared().database("many");
+    let database = server().database("many");
     let roles = Pair::of(&database);
     let today = as_login(&database.url, &roles[0], FIRST);
     (database, roles, today)

@@ -37,11 +37,16 @@ fn both_work(world: &Rotation) {
     assert_eq!(world.pooled().sql("select current_user"), "app_a");
 }
 
-/// A session that goes on until it is ended.
-fn held(database: &Database) -> std::process::Child {
-    let mut psql = database.psql("select pg_sleep(600)");
+/// How many sessions [`held`] has left.
+const HELD: &str = "select count(*) from pg_stat_activity where application_name = 'late'";
+
+/// A session by today's login that goes on until it is ended.
+fn held(world: &Rotation) -> std::process::Child {
+    let mut psql = direct(world).psql("select pg_sleep(600)");
     psql.env("PGAPPNAME", "late").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    psql.spawn().expect("psql runs")
+    let psql = psql.spawn().expect("psql runs");
+    wait_until("the session is there", || world.admin().sql(HELD) == "1");
+    psql
 }
 
 #[test]
@@ -52,14 +57,12 @@ fn one_role_alone_is_rotated_twice_and_its_old_password_is_dead_on_both_ways() {
     for _ in 0..2 {
         let before = world.logins().1.len();
         let old = [direct(&world), world.pooled()];
-        let session = held(&old[0]);
-        let count = "select count(*) from pg_stat_activity where application_name = 'late'";
-        wait_until("the session is there", || world.admin().sql(count) == "1");
+        let session = held(&world);
         alone(&world, &["grace=1s", "sessions=fail"]).with_code(3).saying("1 of late from 127.0.0.1");
-        assert_eq!(world.admin().sql(count), "1", "nobody was thrown out");
+        assert_eq!(world.admin().sql(HELD), "1", "nobody was thrown out");
         wait_until("a session that leaves is not waited for any more", || {
             world.admin().sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'late'");
-            world.admin().sql(count) == "0"
+            world.admin().sql(HELD) == "0"
         });
         drop(session.wait_with_output());
         let said = world.run(&["resume"]).with_code(0);
@@ -76,7 +79,7 @@ fn one_role_alone_is_rotated_twice_and_its_old_password_is_dead_on_both_ways() {
         world.attempts_more(10);
         assert_eq!(world.logins().1.len(), failures, "nobody is refused afterwards");
     }
-    let session = held(&direct(&world));
+    let session = held(&world);
     alone(&world, &["grace=1s", "sessions=end"]).with_code(0);
     assert!(!session.wait_with_output().expect("psql ends").status.success(), "it was ended");
 }
@@ -87,7 +90,7 @@ fn taken_back_before_it_is_closed_the_old_password_works_again_on_both_ways() {
     world.pooler("set server_login_retry = 15");
     let plain = || world.file("worker.env").replace('\'', "");
     let before = plain();
-    let session = held(&direct(&world));
+    let session = held(&world);
     let waiting = alone(&world, &["grace=1s"]).with_code(5);
     assert!(waiting.err.contains("1 of late"), "{}", waiting.err);
     assert_ne!(plain(), before);
