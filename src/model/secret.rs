@@ -31,6 +31,12 @@ pub fn contains_handle(text: &str) -> bool {
     text.contains(OPEN)
 }
 
+/// The name, if the whole text is one secret's handle.
+pub fn whole(text: &str) -> Option<&str> {
+    let name = text.strip_prefix(OPEN)?.strip_suffix(CLOSE)?;
+    (!name.contains([OPEN, CLOSE])).then_some(name)
+}
+
 /// A handle shown to people: `(secret name)`.
 pub fn readable(text: &str) -> String {
     text.replace(OPEN, "(secret ").replace(CLOSE, ")")

@@ -145,9 +145,7 @@ fn make_environment() -> Environment<'static> {
         if let Some(later) = value.downcast_object_ref::<Later>() {
             return Ok(Jinja::from_object(Verbatim(later.0.clone())));
         }
-        let text = value.as_str().unwrap_or_default();
-        let name = text.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
-        let Some(name) = name.filter(|name| !name.contains(secret::OPEN)) else {
+        let Some(name) = value.as_str().and_then(secret::whole) else {
             return Err(invalid("`scram` needs a whole secret, as a parameter or random::password(n) gives it"));
         };
         Ok(Jinja::from_object(Verbatim(format!("'{}'", secret::handle(&format!("{name}|scram"))))))

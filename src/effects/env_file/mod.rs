@@ -206,10 +206,7 @@ fn answer(world: &World, path: &str, variables: &BTreeMap<String, String>) -> Va
     let names: Vec<&String> = variables.keys().collect();
     let fingerprints: serde_json::Map<String, Value> = variables
         .iter()
-        .filter_map(|(name, value)| {
-            let inside = value.strip_prefix(secret::OPEN)?.strip_suffix(secret::CLOSE)?;
-            Some((name.clone(), world.vault.fingerprint(inside)?.into()))
-        })
+        .filter_map(|(name, value)| Some((name.clone(), world.vault.fingerprint(secret::whole(value)?)?.into())))
         .collect();
     json!({ "path": path, "names": names, "fingerprints": fingerprints })
 }

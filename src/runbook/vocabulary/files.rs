@@ -93,7 +93,8 @@ pub(crate) const WORDS: &[Entry] = &[
     },
 ];
 
-fn resource(path: &str) -> Vec<Resource> {
+/// The file, as what is read or written.
+pub(super) fn resource(path: &str) -> Vec<Resource> {
     vec![Resource::new(format!("file/{}", path.trim_start_matches("./")))]
 }
 
@@ -127,7 +128,7 @@ fn told(verb: &str, path: &str, variables: &BTreeMap<String, String>) -> String 
 }
 
 /// A file with the host that it lies on.
-fn elsewhere(ssh: Option<&String>, path: &str) -> String {
+pub(super) fn elsewhere(ssh: Option<&String>, path: &str) -> String {
     ssh.map_or_else(|| path.to_owned(), |host| format!("{host}:{path}"))
 }
 

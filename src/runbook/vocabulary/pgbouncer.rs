@@ -1,7 +1,7 @@
 //! `pgbouncer::…`: the pooler before a database, through its admin console.
 
 use super::call::{Answer, title};
-use super::{Call, Entry, Word, param};
+use super::{Call, Entry, Word, files, param};
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
 use crate::model::request::pgbouncer::{
@@ -190,6 +190,6 @@ fn point(call: &Call<'_>) -> Answer {
     let request = PgbouncerPoint { database, target, config, ssh: options.text("ssh")? };
     let shown = format!("lead {} at the pooler to {}", request.database, request.target);
     let mut action = change(PgbouncerPoint::WORD, &request, &shown, Some(&request.database));
-    action.writes.push(Resource::new(format!("file/{}", request.config.trim_start_matches("./"))));
+    action.writes.extend(files::resource(&files::elsewhere(request.ssh.as_ref(), &request.config)));
     call.give(&call.perform(action)?)
 }

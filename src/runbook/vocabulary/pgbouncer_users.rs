@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Error, title};
 use super::pgbouncer::{NOT_CONFIGURED, resource};
-use super::{Call, Entry, Word, param};
+use super::{Call, Entry, Word, files, param};
 use crate::model::action::{Action, Recovery, Resource};
 use crate::model::request::Request;
 use crate::model::request::pgbouncer::{PgbouncerAdmit, PgbouncerAdmits, PgbouncerDismiss};
@@ -98,9 +98,7 @@ fn user(call: &Call<'_>) -> Result<String, Error> {
 /// A password, as its handle and nothing else.
 fn password(call: &Call<'_>) -> Result<String, Error> {
     let password = call.text(1)?;
-    let inside = password.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE));
-    let whole = inside.is_some_and(|name| !name.contains([secret::OPEN, secret::CLOSE]));
-    if !whole && unknown::first(&password).is_none() {
+    if secret::whole(&password).is_none() && unknown::first(&password).is_none() {
         return Err(call.misuse("`password` must be a secret: a parameter `secret(…)`, env(…) or random::password(…)"));
     }
     Ok(password)
@@ -112,9 +110,8 @@ fn user_list(call: &Call<'_>, index: usize) -> Result<(String, Option<String>, V
     let file = options.text("auth_file")?.filter(|path| !path.is_empty());
     let file = file.ok_or_else(|| call.misuse("option `auth_file` must be the path of the pooler's user list"))?;
     let ssh = options.text("ssh")?;
-    let host = ssh.as_ref().map(|host| format!("{host}:")).unwrap_or_default();
-    let place = Resource::new(format!("file/{host}{}", file.trim_start_matches("./")));
-    Ok((file, ssh, vec![resource(None), place]))
+    let touched = [vec![resource(None)], files::resource(&files::elsewhere(ssh.as_ref(), &file))].concat();
+    Ok((file, ssh, touched))
 }
 
 fn admit(call: &Call<'_>) -> Answer {

@@ -48,8 +48,7 @@ fn seal(call: &Call<'_>) -> Answer {
     let Value::String(value) = call.value(0)? else { return Err(call.misuse("`secret` must be a secret")) };
     // One that a step before would make has no name yet.
     let later = unknown::first(&value).map(|_| "it".to_owned());
-    let name = value.strip_prefix(secret::OPEN).and_then(|rest| rest.strip_suffix(secret::CLOSE)).map(str::to_owned);
-    let Some(name) = name.filter(|name| !name.contains(secret::OPEN)).or(later) else {
+    let Some(name) = secret::whole(&value).map(str::to_owned).or(later) else {
         return Err(call.misuse("`secret` must be a whole secret, nothing before it and nothing after it"));
     };
     let shown = title(&format!("seal {name} in the journal"));
