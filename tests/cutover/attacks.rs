@@ -206,7 +206,7 @@ fn a_plan_shows_every_step_a_platform_may_refuse_and_no_password_is_anywhere() {
     let plan = moving.world.run(&["plan", "cutover", "statement_timeout=15s"]).with_code(0);
     assert!(!plan.out.contains("preview ends here"), "{}", plan.out);
     for shown in
-        ["guard old: everything is released after 10 s", "lead app at the pooler to new", "deploy shop", "way-back"]
+        ["guard old: everything is released after 60 s", "lead app at the pooler to new", "deploy shop", "way-back"]
     {
         assert!(plan.out.contains(shown), "{shown}: {}", plan.out);
     }

@@ -19,8 +19,8 @@ impl Moving {
         let moving = Self { world: Cutover::plain() };
         let file = moving.world.lab().path().join("runsheet.toml");
         let toml = std::fs::read_to_string(&file).expect("the project");
-        // A watch of a second, and a way back that may be closed at once.
-        let toml = toml.replace("[runbooks.cutover]\n", "[runbooks.cutover]\nwatch = \"1s\"\n");
+        // A window for slow machines, a watch of a second, and a way back that may be closed at once.
+        let toml = toml.replace("[runbooks.cutover]\n", "[runbooks.cutover]\nmax_freeze = \"60s\"\nwatch = \"1s\"\n");
         let toml = toml
             .replace("[runbooks.cutover-finalize]\n", "[runbooks.cutover-finalize]\nafter = \"0s\"\napprove = true\n");
         std::fs::write(file, toml + consumers).expect("the project");

@@ -59,7 +59,7 @@ fn an_interrupted_engine_releases_too() {
 #[test]
 fn an_engine_stopped_past_the_deadline_finds_the_freeze_broken_when_it_goes_on() {
     let world = World::shared("stalled");
-    let engine = world.armed(&["deadline=4s"]);
+    let engine = world.armed(&["deadline=8s"]);
     engine.signal(Signal::STOP);
     world.until_written();
     assert_eq!(
@@ -118,7 +118,7 @@ fn a_server_that_is_down_when_the_engine_dies_is_released_once_it_is_back() {
 fn a_killed_watchdog_is_stood_in_for_by_the_server_itself() {
     let world = World::shared("watchdog");
     let before = world.settings();
-    let engine = world.armed(&["deadline=4s", "pause=false"]);
+    let engine = world.armed(&["deadline=8s", "pause=false"]);
     send(world.watchdog(), Signal::KILL);
     engine.signal(Signal::KILL);
     drop(engine);
@@ -149,13 +149,13 @@ fn what_is_committed_stays_frozen_when_the_engine_is_killed() {
     let world = World::shared("committed");
     world.project.file("go", "");
     world.project.file("stay", "");
-    let engine = world.begin(&["deadline=4s"]);
+    let engine = world.begin(&["deadline=8s"]);
     wait_until("it is committed", || world.there("committed"));
     let watchdog = world.watchdog();
     wait_until("the watchdog has gone", || !alive(watchdog));
     engine.signal(Signal::KILL);
     drop(engine);
-    std::thread::sleep(Duration::from_millis(4200)); // The deadline must be seen to pass without anything happening.
+    std::thread::sleep(Duration::from_millis(8200)); // The deadline must be seen to pass without anything happening.
     assert!(!world.writable() && world.pooler.paused("app") && !world.there("resumed"));
     assert_eq!(world.row("state"), "committed");
 }

@@ -106,7 +106,7 @@ fn a_run_that_was_killed_anywhere_goes_on_and_leaves_nothing() {
         step("follow", || {
             logical::subscribe(params.source, params.copy);
             logical::watch(params.source);
-            flow::wait_until("30s", || logical::progress(params.source, params.copy).ready)
+            flow::wait_until("2m", || logical::progress(params.source, params.copy).ready)
         });
         step("compare", || {
             gate::that("equal so far", logical::compare(params.source, params.copy).equal, "");

@@ -110,10 +110,10 @@ async fn a_time_limit_ends_the_session_before_it_answers() {
     let limited = async |class, wanted| {
         let bench = Bench::new();
         let mut action = tree_action(&bench, class);
-        action.timeout = Some(1.5);
+        action.timeout = Some(5.0);
         let fault = bench.perform(&action, &Book::default()).await.unwrap_err();
         assert_eq!((fault.code.as_str(), fault.class), ("command.timeout", wanted), "{class:?}");
-        assert_eq!(fault.message, "`bash` took longer than 1.5 s and was ended");
+        assert_eq!(fault.message, "`bash` took longer than 5 s and was ended");
         let tree = pids(&bench.path("pids"), 4).await;
         assert!(tree.iter().all(|pid| !alive(*pid)));
     };

@@ -541,7 +541,7 @@ fn a_command_at_work_ends_with_its_engine_and_is_asked_about_before_it_is_done_a
     project.runbook(
         "cmd",
         r#"fn made(request) { if command::run(["test", "-e", "made"], #{ read_only: true, ok: [0, 1] }).code == 0 { "done" } else { "not done" } }
-           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; sleep 2; echo x >> made"], #{ probe: "made" }); () });
+           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; if [ $(wc -l < begun) -gt 1 ]; then sleep 2; else sleep 600; fi; echo x >> made"], #{ probe: "made" }); () });
            step("lanes", || { flow::each([1, 2, 3, 4], #{ at_once: 4 }, |n| { command::run(["sh", "-c", `sleep 0.3; echo ${n} >> lanes`], #{ repeatable: true }); }); });"#,
     );
     let lines = |file: &str| std::fs::read_to_string(project.path().join(file)).unwrap_or_default().lines().count();
@@ -566,7 +566,7 @@ fn a_stopped_engine_with_a_command_at_work_loses_it_to_who_takes_over() {
     project.runbook(
         "cmd",
         r#"fn made(request) { if command::run(["test", "-e", "made"], #{ read_only: true, ok: [0, 1] }).code == 0 { "done" } else { "not done" } }
-           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; sleep 2; echo x >> made"], #{ probe: "made" }); () });
+           step("cmd", || { command::run(["sh", "-c", "echo x >> begun; if [ $(wc -l < begun) -gt 1 ]; then sleep 2; else sleep 600; fi; echo x >> made"], #{ probe: "made" }); () });
            step("after", || { command::run(["sh", "-c", "echo x >> after"], #{ repeatable: true }); () });"#,
     );
     let lines = |file: &str| std::fs::read_to_string(project.path().join(file)).unwrap_or_default().lines().count();

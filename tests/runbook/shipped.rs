@@ -10,7 +10,7 @@ use runsheet::runbook::gather;
 const SHIPPED: &[(&str, &str, &str)] = &[
     ("branch-purge", "1.0.0", "d582988ad252a154d8a2c39938d29603da02441c9e2591213e2f5a79dbbac93f"),
     ("branch-verify", "1.0.0", "bbbbe29062fdb3d0d76c6ad8cd47b74a948fc54a0e86126dc769b670adab3a85"),
-    ("credential-rotation", "1.0.0", "69d6d6a7d6b0c5122878844ba740979379ca5481d3d1b3eb22be577e3504f242"),
+    ("credential-rotation", "1.0.0", "f392d461e07f75ebe5f25200ff40f7dd745c054ffaebd7fb62304b67cfd011a0"),
     ("cutover", "1.0.0", "e696c0b8c9f5f2cd79af240d5774df4e12f0bfbf2da1a42a6a828037412a3458"),
     ("cutover-finalize", "1.0.0", "2cf87d67ad5977abb069d91ef5e0154f36dd0dd6df20350cb98100219e94b3d0"),
     ("cutover-rollback", "1.0.0", "87eef3b576f544154da4c4ff48dae9a3af63b0d4e5c2854be546312be2adac10"),
