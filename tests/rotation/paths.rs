@@ -1,8 +1,9 @@
 //! Every path by which an application logs in: a standby, and TLS with an authority of our own.
 
 use super::pair::{FIRST, Pair, as_login};
+use super::{run, write};
 use crate::postgres::tls::certificates;
-use crate::support::{Cluster, Database, unprivileged};
+use crate::support::{Cluster, Database, Rotation, unprivileged};
 
 #[test]
 fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybody_is_told() {
@@ -100,4 +101,54 @@ fn a_server_with_a_certificate_is_verified_on_the_way_and_one_of_another_authori
     let text = std::fs::read_to_string(pair.project.path().join("worker.env")).expect("the file");
     assert!(text.contains("MODE=") && text.contains("BEGIN CERTIFICATE"), "{text}");
     assert_eq!(pair.today().sql("select current_user"), roles[1]);
+}
+
+#[test]
+fn a_pooler_with_a_certificate_is_verified_like_the_server_behind_it() {
+    let world = Rotation::up(&[]);
+    // It does not know the authority, and would only fail.
+    world.kill("client");
+    let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+    unprivileged::give(folder.path());
+    certificates(folder.path());
+    let path = |file: &str| folder.path().join(file).display().to_string();
+    for (setting, value) in [("ssl_cert_file", path("server.pem")), ("ssl_key_file", path("server.key"))] {
+        world.admin().sql(&format!("alter system set {setting} = '{value}'"));
+    }
+    world.admin().sql("alter system set ssl = on");
+    world.admin().sql("select pg_reload_conf()");
+    let ini = world.file("pgbouncer.ini");
+    let tls = format!(
+        "[pgbouncer]\nclient_tls_sslmode = allow\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n",
+        path("server.pem"),
+        path("server.key")
+    );
+    let place = world.status()["pooler"]["config"].as_str().expect("a path").to_owned();
+    std::fs::write(place, ini.replacen("[pgbouncer]\n", &tls, 1)).expect("its configuration");
+    world.pooler("reload");
+
+    // Everybody goes by the name that the certificate is for.
+    for file in [".env".to_owned(), world.text("web"), world.text("worker")] {
+        let file = world.lab().path().join(file);
+        let text = std::fs::read_to_string(&file).expect("a file");
+        std::fs::write(&file, text.replace("@127.0.0.1:", "@localhost:")).expect("a file");
+    }
+    let toml = world.file("runsheet.toml");
+    let app = |authority: &str| {
+        let pem = std::fs::read_to_string(authority).expect("an authority");
+        let toml = toml.replacen("[targets.app]\n", &format!("[targets.app]\nca_cert = '''\n{pem}'''\n"), 1);
+        write(&world, "runsheet.toml", &toml);
+    };
+    let stranger = tempfile::tempdir_in("/tmp").expect("a folder");
+    unprivileged::give(stranger.path());
+    certificates(stranger.path());
+    app(&stranger.path().join("ca.pem").display().to_string());
+    let refused = run(&world, &[]);
+    assert!(refused.code != 0 && refused.err.contains("certificate"), "{}", refused.err);
+    app(&path("ca.pem"));
+    let said = run(&world, &["sessions=end"]).with_code(0);
+    for way in ["directly", "through the pooler"] {
+        let line = said.err.lines().find(|line| line.contains(&format!("the new login app_b alone is let in {way}")));
+        assert!(line.is_some_and(|line| line.contains("TLS: verify")), "{way}: {}", said.err);
+    }
 }
