@@ -5,6 +5,14 @@ use super::{run, write};
 use crate::postgres::tls::certificates;
 use crate::support::{Cluster, Database, Rotation, unprivileged};
 
+/// An authority of its own, and a server's certificate by it.
+fn authority() -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in("/tmp").expect("a folder");
+    unprivileged::give(folder.path());
+    certificates(folder.path());
+    folder
+}
+
 #[test]
 fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybody_is_told() {
     let primary = Cluster::start(&["fsync=off", "wal_level=replica", "max_wal_senders=5"]);
@@ -18,15 +26,22 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
     let readers = "replicas=reader";
 
     let reader = Database { name: "reader".into(), url: there(&today) };
-    let mut session = reader.psql("select pg_sleep(600)");
-    session.env("PGAPPNAME", "reports").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let session = session.spawn().expect("psql runs");
     let there_now = Database { name: "reader".into(), url: there(&database.url) };
-    let count = "select count(*) from pg_stat_activity where application_name = 'reports'";
-    crate::support::wait_until("the session is there", || there_now.sql(count) == "1");
+    let stays = |reader: &Database| {
+        let mut session = reader.psql("select pg_sleep(600)");
+        session.env("PGAPPNAME", "reports").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let session = session.spawn().expect("psql runs");
+        let count = "select count(*) from pg_stat_activity where application_name = 'reports'";
+        crate::support::wait_until("the session is there", || there_now.sql(count) == "1");
+        session
+    };
+    let goes = |session: std::process::Child| {
+        there_now.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'reports'");
+        drop(session.wait_with_output());
+    };
+    let session = stays(&reader);
     pair.rotate(&[readers, "sessions=fail"]).with_code(3).saying("1 of reports from 127.0.0.1").saying("reader");
-    there_now.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'reports'");
-    drop(session.wait_with_output());
+    goes(session);
     let said = pair.run(&["resume"]).with_code(0);
     for words in ["the new login", "is let in on reader", "is refused on reader"] {
         let journal = pair.run(&["report", "credential-rotation-1"]).with_code(0).out;
@@ -37,14 +52,10 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
     assert_eq!(new.sql("select current_user"), roles[1]);
 
     // Whoever stays on a standby is left to people, and named.
-    let mut session = Database { name: "reader".into(), url: there(&pair.today().url) }.psql("select pg_sleep(600)");
-    session.env("PGAPPNAME", "reports").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let session = session.spawn().expect("psql runs");
-    crate::support::wait_until("the session is there", || there_now.sql(count) == "1");
+    let session = stays(&new);
     let said = pair.rotate(&[readers, "sessions=end"]).with_code(3).saying("1 of reports from 127.0.0.1");
     said.saying("on a standby they are ended there by hand");
-    there_now.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'reports'");
-    drop(session.wait_with_output());
+    goes(session);
     pair.run(&["resume"]).with_code(0);
 
     there_now.sql("select pg_wal_replay_pause()");
@@ -59,12 +70,7 @@ fn a_standby_is_waited_for_and_one_that_stands_still_stops_the_run_before_anybod
 
 #[test]
 fn a_server_with_a_certificate_is_verified_on_the_way_and_one_of_another_authority_changes_nothing() {
-    let [folder, other] = [0, 1].map(|_| {
-        let folder = tempfile::tempdir_in("/tmp").expect("a folder");
-        unprivileged::give(folder.path());
-        certificates(folder.path());
-        folder
-    });
+    let (folder, other) = (authority(), authority());
     let path = |file: &str| folder.path().join(file).display().to_string();
     let settings = [
         "ssl=on".into(),
@@ -80,7 +86,7 @@ fn a_server_with_a_certificate_is_verified_on_the_way_and_one_of_another_authori
                   variables = { URL = 'direct', CA = 'ca_cert', MODE = 'ssl_mode' }\n";
     let pair = Pair::new(roles.clone(), &named, &today, "", worker);
     pair.project.file("worker.env", "");
-    let authority = |folder: &tempfile::TempDir| std::fs::read_to_string(folder.path().join("ca.pem")).expect("it");
+    let pem = |folder: &tempfile::TempDir| std::fs::read_to_string(folder.path().join("ca.pem")).expect("it");
     let args = ["run", "credential-rotation", "grace=0s", "apart=0s", "accept=worker"];
     let verifiers = || {
         database.sql(
@@ -89,12 +95,12 @@ fn a_server_with_a_certificate_is_verified_on_the_way_and_one_of_another_authori
     };
 
     let before = verifiers();
-    let refused = pair.run_with("DB_CA_CERT", &authority(&other), &args);
+    let refused = pair.run_with("DB_CA_CERT", &pem(&other), &args);
     assert_ne!(refused.code, 0);
     assert!(refused.err.contains("certificate"), "{}", refused.err);
     assert_eq!((verifiers(), pair.today().url), (before, today), "nothing changed");
 
-    let ca = authority(&folder);
+    let ca = pem(&folder);
     let said = pair.run_with("DB_CA_CERT", &ca, &args).with_code(0).saying("TLS: verify");
     assert!(!said.err.contains("TLS: disable"), "{}", said.err);
     assert_eq!(pair.told("worker.env", "URL"), pair.today().url);
@@ -108,9 +114,7 @@ fn a_pooler_with_a_certificate_is_verified_like_the_server_behind_it() {
     let world = Rotation::up(&[]);
     // It does not know the authority, and would only fail.
     world.kill("client");
-    let folder = tempfile::tempdir_in("/tmp").expect("a folder");
-    unprivileged::give(folder.path());
-    certificates(folder.path());
+    let (folder, stranger) = (authority(), authority());
     let path = |file: &str| folder.path().join(file).display().to_string();
     for (setting, value) in [("ssl_cert_file", path("server.pem")), ("ssl_key_file", path("server.key"))] {
         world.admin().sql(&format!("alter system set {setting} = '{value}'"));
@@ -134,18 +138,15 @@ fn a_pooler_with_a_certificate_is_verified_like_the_server_behind_it() {
         std::fs::write(&file, text.replace("@127.0.0.1:", "@localhost:")).expect("a file");
     }
     let toml = world.file("runsheet.toml");
-    let app = |authority: &str| {
-        let pem = std::fs::read_to_string(authority).expect("an authority");
+    let app = |authority: &tempfile::TempDir| {
+        let pem = std::fs::read_to_string(authority.path().join("ca.pem")).expect("an authority");
         let toml = toml.replacen("[targets.app]\n", &format!("[targets.app]\nca_cert = '''\n{pem}'''\n"), 1);
         write(&world, "runsheet.toml", &toml);
     };
-    let stranger = tempfile::tempdir_in("/tmp").expect("a folder");
-    unprivileged::give(stranger.path());
-    certificates(stranger.path());
-    app(&stranger.path().join("ca.pem").display().to_string());
+    app(&stranger);
     let refused = run(&world, &[]);
     assert!(refused.code != 0 && refused.err.contains("certificate"), "{}", refused.err);
-    app(&path("ca.pem"));
+    app(&folder);
     let said = run(&world, &["sessions=end"]).with_code(0);
     for way in ["directly", "through the pooler"] {
         let line = said.err.lines().find(|line| line.contains(&format!("the new login app_b alone is let in {way}")));
